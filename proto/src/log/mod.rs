@@ -1,0 +1,3 @@
+//! The replicated log of a channel.
+
+pub mod message;
