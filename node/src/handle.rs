@@ -1,0 +1,213 @@
+//! How the rest of the program talks to the swarm task: typed calls over a bounded queue.
+
+use std::sync::Arc;
+
+use libp2p::{Multiaddr, PeerId};
+use proto::{
+    channel::RoomName,
+    chat::InvalidChat,
+    hlc::{MAX_ADVANCE_MS, Timestamp},
+    ids::EventId,
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::{
+    model::{Member, Message, NodeEvent, Peer, Room, Status},
+    store::{Before, Request, Store, StoreError},
+    view,
+};
+
+/// Calls waiting for the swarm task. More are refused with [`CallError::Overloaded`]: a caller that waits would only hide
+/// that the node is behind.
+pub const MAX_QUEUED_CALLS: usize = 1_024;
+
+/// Reports kept for a subscriber that is behind. Past that the oldest go, and it is told how many
+/// ([`NodeEvent::Lagged`]).
+pub const MAX_QUEUED_REPORTS: usize = 4_096;
+
+/// Messages in one page of history.
+pub const MAX_HISTORY_LIMIT: usize = 10_000;
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The node has too much to do. Try again.
+    #[error("the node has too much to do; try again")]
+    Overloaded,
+    /// The node is shutting down.
+    #[error("the node is shutting down")]
+    Stopped,
+    /// The node is not in that room. The caller's to mend.
+    #[error("this node is not in the room '{0}'; join it first")]
+    NotInRoom(RoomName),
+    /// The lobby cannot be left.
+    #[error("every node is in the lobby; it cannot be left")]
+    CannotLeaveLobby,
+    /// Already in as many rooms as a node may be.
+    #[error("this node is in {0} rooms, which is the most it can be in; leave one first")]
+    TooManyRooms(usize),
+    /// `before` names a message that is not in the room.
+    #[error("there is no message {0} in that room")]
+    NoSuchMessage(EventId),
+    /// The text cannot be sent.
+    #[error(transparent)]
+    InvalidChat(#[from] InvalidChat),
+    /// The store refused or failed; nothing was sent.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub(crate) type Answer<T> = oneshot::Sender<Result<T, CallError>>;
+
+/// A call on its way to the swarm task.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Status(Answer<Status>),
+    Peers(Answer<Vec<Peer>>),
+    Rooms(Answer<Vec<Room>>),
+    Who(RoomName, Answer<Vec<Member>>),
+    Join(RoomName, Answer<()>),
+    Leave(RoomName, Answer<()>),
+    Say(RoomName, String, Answer<Message>),
+    Dial(Multiaddr, Answer<()>),
+    Sync(Answer<()>),
+    Shutdown(Answer<()>),
+}
+
+/// A running node. Cheap to clone; the node runs until [`Handle::shutdown`].
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) peer_id: PeerId,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) events: broadcast::Sender<NodeEvent>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn crate::clock::Clock>,
+}
+
+impl Handle {
+    /// This node's peer id.
+    pub fn peer_id(&self) -> PeerId {
+        self.peer_id
+    }
+
+    /// The node's own state.
+    ///
+    /// # Errors
+    /// [`CallError::Overloaded`] or [`CallError::Stopped`], as every call.
+    pub async fn status(&self) -> Result<Status, CallError> {
+        self.call(Command::Status).await
+    }
+
+    /// Known peers, connected ones first.
+    ///
+    /// # Errors
+    /// See [`Handle::status`].
+    pub async fn peers(&self) -> Result<Vec<Peer>, CallError> {
+        self.call(Command::Peers).await
+    }
+
+    /// Rooms this node is in, by name.
+    ///
+    /// # Errors
+    /// See [`Handle::status`].
+    pub async fn rooms(&self) -> Result<Vec<Room>, CallError> {
+        self.call(Command::Rooms).await
+    }
+
+    /// Who is in a room now, this node included, by name.
+    ///
+    /// # Errors
+    /// [`CallError::NotInRoom`].
+    pub async fn who(&self, room: RoomName) -> Result<Vec<Member>, CallError> {
+        self.call(|answer| Command::Who(room, answer)).await
+    }
+
+    /// Joins a room, durably. Joining twice is fine.
+    ///
+    /// # Errors
+    /// [`CallError::TooManyRooms`], [`CallError::Store`].
+    pub async fn join(&self, room: RoomName) -> Result<(), CallError> {
+        self.call(|answer| Command::Join(room, answer)).await
+    }
+
+    /// Leaves a room, durably. Its history stays on disk.
+    ///
+    /// # Errors
+    /// [`CallError::NotInRoom`], [`CallError::CannotLeaveLobby`], [`CallError::Store`].
+    pub async fn leave(&self, room: RoomName) -> Result<(), CallError> {
+        self.call(|answer| Command::Leave(room, answer)).await
+    }
+
+    /// A page of a room's messages, oldest first: the newest `limit` ones (at most [`MAX_HISTORY_LIMIT`]), or the newest before
+    /// the message `before`. Rooms left long ago can be read too. Messages that claim a time over a minute ahead of our
+    /// clock are left out until they are due.
+    ///
+    /// # Errors
+    /// [`CallError::NoSuchMessage`], [`CallError::Store`].
+    pub async fn history(
+        &self,
+        room: RoomName,
+        before: Option<EventId>,
+        limit: usize,
+    ) -> Result<Vec<Message>, CallError> {
+        let due = Timestamp::from_ms(self.clock.now().wall_ms.saturating_add(MAX_ADVANCE_MS + 1));
+        let limit = limit.min(MAX_HISTORY_LIMIT);
+        let (reply, answer) = oneshot::channel();
+        let before_point = before.map_or(Before::Time(due), Before::Event);
+        self.store.submit(Request::History { channel: room.channel(), before: before_point, limit, reply })?;
+        let page = answer.await.map_err(|_| StoreError::Closed)??;
+        let events = match (page, before) {
+            (Some(events), _) => events,
+            (None, Some(id)) => return Err(CallError::NoSuchMessage(id)),
+            (None, None) => Vec::new(),
+        };
+        Ok(events.iter().filter_map(|event| view::message(&room, event)).collect())
+    }
+
+    /// Says something in a room. Returns once the message would survive a power cut, whether or not anybody is there to
+    /// hear it.
+    ///
+    /// # Errors
+    /// [`CallError::NotInRoom`], [`CallError::InvalidChat`], [`CallError::Store`].
+    pub async fn say(&self, room: RoomName, text: String) -> Result<Message, CallError> {
+        self.call(|answer| Command::Say(room, text, answer)).await
+    }
+
+    /// Dials an address now.
+    ///
+    /// # Errors
+    /// See [`Handle::status`]. Whether the dial succeeds is reported as an event.
+    pub async fn dial(&self, address: Multiaddr) -> Result<(), CallError> {
+        self.call(|answer| Command::Dial(address, answer)).await
+    }
+
+    /// Compares every room with a connected peer now instead of at its time.
+    ///
+    /// # Errors
+    /// See [`Handle::status`].
+    pub async fn sync(&self) -> Result<(), CallError> {
+        self.call(Command::Sync).await
+    }
+
+    /// Says goodbye, writes what is left, and stops. Returns when the store is closed.
+    ///
+    /// # Errors
+    /// [`CallError::Stopped`] when it was stopping already.
+    pub async fn shutdown(&self) -> Result<(), CallError> {
+        self.call(Command::Shutdown).await
+    }
+
+    /// Everything that happens from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<NodeEvent> {
+        self.events.subscribe()
+    }
+
+    async fn call<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, CallError> {
+        let (answer, receiver) = oneshot::channel();
+        self.commands.try_send(command(answer)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CallError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => CallError::Stopped,
+        })?;
+        receiver.await.map_err(|_| CallError::Stopped)?
+    }
+}

@@ -1,0 +1,36 @@
+//! How stored events become what users see.
+
+use proto::{
+    channel::RoomName,
+    chat::ChatMessage,
+    event::{Event, SignedEvent},
+    hlc::Timestamp,
+};
+
+use crate::model::Message;
+
+/// The chat message in an event; `None` for events of other kinds, and for bodies that claim to be chat and are not.
+pub fn message(room: &RoomName, signed: &SignedEvent) -> Option<Message> {
+    let event: &Event = &signed.event;
+    let chat = ChatMessage::from_body(&event.body)?.ok()?;
+    Some(Message {
+        id: signed.id.to_string(),
+        room: room.to_string(),
+        author: event.author.peer_id()?.to_string(),
+        name: chat.name,
+        seq: event.seq,
+        hlc: event.hlc.0,
+        at: rfc3339(event.hlc),
+        text: chat.text,
+    })
+}
+
+/// A timestamp's wall time in RFC 3339, UTC, with milliseconds.
+pub fn rfc3339(time: Timestamp) -> String {
+    let millis = i64::try_from(time.ms()).unwrap_or(i64::MAX);
+    match jiff::Timestamp::from_millisecond(millis) {
+        Ok(time) => format!("{time:.3}"),
+        // Past the year 9999 there is no RFC 3339 form; the end of the range says "absurdly late" well enough.
+        Err(_) => format!("{:.3}", jiff::Timestamp::MAX),
+    }
+}
