@@ -10,6 +10,7 @@ pub mod hlc;
 pub mod ids;
 pub mod log;
 pub mod offence;
+pub mod presence;
 pub mod rate;
 pub mod time;
 pub mod wire;

@@ -1,0 +1,602 @@
+//! One machine by itself, then rooms of them on a network that loses, repeats and reorders.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use libp2p_identity::Keypair;
+use proptest::prelude::*;
+use rand::RngExt;
+
+use super::*;
+use crate::channel::LOBBY;
+
+/// Where the wall clocks start.
+const EPOCH_MS: u64 = 1_700_000_000_000;
+
+fn at(mono_ms: u64) -> Now {
+    Now { mono_ms, wall_ms: EPOCH_MS + mono_ms }
+}
+
+fn signer(n: u8) -> Signer {
+    Signer::new(Keypair::ed25519_from_bytes([n; 32]).unwrap()).unwrap()
+}
+
+fn peer(n: u8) -> PeerId {
+    signer(n).author().peer_id().unwrap()
+}
+
+fn lobby() -> ChannelId {
+    LOBBY.parse::<crate::channel::RoomName>().unwrap().channel()
+}
+
+fn profile(name: &str) -> Profile {
+    Profile::new(name, "").unwrap()
+}
+
+fn announcement(n: u8, sent_ms: u64, kind: Kind) -> SignedAnnouncement {
+    let announcement = Announcement {
+        channel: lobby(),
+        author: signer(n).author(),
+        sent_ms: EPOCH_MS + sent_ms,
+        interval_ms: MIN_INTERVAL_MS,
+        kind,
+        profile: profile("somebody"),
+    };
+    SignedAnnouncement::create(&signer(n), announcement)
+}
+
+fn joined(n: u8) -> Presence {
+    let mut machine = Presence::new(lobby(), signer(n), [n; 32]);
+    machine.handle(at(0), Input::Join(profile("me")));
+    machine
+}
+
+fn drain(machine: &mut Presence) -> Vec<Output> {
+    std::iter::from_fn(|| machine.poll_output()).collect()
+}
+
+/// Lets `signed` come by gossip from `from` and returns what is done with it.
+fn gossip(machine: &mut Presence, now: Now, from: u8, signed: SignedAnnouncement) -> (Verdict, Vec<Output>) {
+    drain(machine);
+    machine.handle(now, Input::Announcement { from: peer(from), signed, token: 7 });
+    let outputs = drain(machine);
+    let verdicts: Vec<_> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Verdict { token: 7, verdict } => Some(*verdict),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(verdicts.len(), 1);
+    (verdicts[0], outputs)
+}
+
+fn sees(machine: &Presence, now: Now, n: u8) -> bool {
+    machine.members(now).iter().any(|member| member.author == signer(n).author())
+}
+
+fn page(members: Vec<Heard>, more: bool) -> PresenceResponse {
+    PresenceResponse::Members { members, more }
+}
+
+fn heard(signed: SignedAnnouncement, age_ms: u64) -> Heard {
+    Heard { signed, age_ms }
+}
+
+/// The questions among `outputs`: whom, id.
+fn questions(outputs: &[Output]) -> Vec<(PeerId, u64)> {
+    let asked = |output: &Output| match output {
+        Output::Send { to, id, .. } => Some((*to, *id)),
+        _ => None,
+    };
+    outputs.iter().filter_map(asked).collect()
+}
+
+#[test]
+fn a_hello_waits_for_somebody_to_hear_it_and_is_repeated_a_second_later() {
+    let mut machine = joined(1);
+    assert_eq!(drain(&mut machine), []);
+    machine.handle(at(5_000), Input::PeerUp(peer(2)));
+    let outputs = drain(&mut machine);
+    assert!(
+        matches!(&outputs[0], Output::Announce(signed) if signed.announcement.kind == Kind::Hello && signed.verify().is_ok())
+    );
+    assert!(matches!(outputs[1], Output::Send { to, .. } if to == peer(2)));
+    machine.handle_timeout(at(6_100));
+    assert!(
+        drain(&mut machine)
+            .iter()
+            .any(|o| matches!(o, Output::Announce(signed) if signed.announcement.kind == Kind::Heartbeat))
+    );
+}
+
+#[test]
+fn a_silent_member_is_gone_within_thirty_seconds_and_a_closed_one_at_once() {
+    let mut machine = joined(1);
+    assert_eq!(gossip(&mut machine, at(0), 2, announcement(2, 0, Kind::Hello)).0, Verdict::Accept);
+    gossip(&mut machine, at(0), 3, announcement(3, 0, Kind::Hello));
+    let (verdict, outputs) = gossip(&mut machine, at(10), 3, announcement(3, 1, Kind::Goodbye));
+    assert_eq!(verdict, Verdict::Accept);
+    assert!(outputs.iter().any(|o| matches!(o, Output::Left(member) if member.author == signer(3).author())));
+    let deadline = machine.poll_timeout().unwrap();
+    assert!(deadline.0 < 30_000);
+    machine.handle_timeout(Now { mono_ms: deadline.0 - 1, ..at(0) });
+    assert!(sees(&machine, at(0), 2));
+    machine.handle_timeout(at(deadline.0));
+    assert!(!sees(&machine, at(deadline.0), 2));
+}
+
+#[test]
+fn a_replayed_heartbeat_does_not_bring_back_who_said_goodbye() {
+    let mut machine = joined(1);
+    let (hello, beat) = (announcement(2, 0, Kind::Hello), announcement(2, 1, Kind::Heartbeat));
+    gossip(&mut machine, at(0), 2, hello.clone());
+    gossip(&mut machine, at(1), 2, announcement(2, 2, Kind::Goodbye));
+    for (now, from) in [(2, 3), (2, 2), (MAX_SKEW_MS, 3), (2 * MAX_SKEW_MS, 3), (5 * MAX_SKEW_MS, 3)] {
+        for old in [&hello, &beat] {
+            assert_eq!(gossip(&mut machine, at(now), from, old.clone()).0, Verdict::Ignore, "at {now} from {from}");
+        }
+    }
+    assert_eq!(
+        gossip(&mut machine, at(5 * MAX_SKEW_MS), 3, announcement(2, 5 * MAX_SKEW_MS, Kind::Hello)).0,
+        Verdict::Accept
+    );
+}
+
+#[test]
+fn a_replayed_goodbye_does_not_remove_who_came_back() {
+    let mut machine = joined(1);
+    let goodbye = announcement(2, 1, Kind::Goodbye);
+    gossip(&mut machine, at(0), 2, announcement(2, 2, Kind::Hello));
+    assert_eq!(gossip(&mut machine, at(0), 2, goodbye).0, Verdict::Ignore);
+    assert!(sees(&machine, at(0), 2));
+}
+
+#[test]
+fn forged_announcements_are_rejected_and_change_nothing() {
+    let mut machine = joined(1);
+    let genuine = announcement(2, 0, Kind::Hello);
+    gossip(&mut machine, at(0), 2, genuine.clone());
+    let mut forged = announcement(2, 5, Kind::Goodbye);
+    forged.signature = genuine.signature;
+    let (verdict, outputs) = gossip(&mut machine, at(1), 3, forged);
+    assert_eq!(verdict, Verdict::Reject);
+    assert!(outputs.contains(&Output::Penalise { peer: peer(3), offence: Offence::BadSignature }));
+    assert!(sees(&machine, at(1), 2));
+
+    let mut elsewhere = genuine.announcement;
+    elsewhere.channel = ChannelId([9; 32]);
+    let elsewhere = SignedAnnouncement::create(&signer(2), elsewhere);
+    let (_, outputs) = gossip(&mut machine, at(1), 3, elsewhere);
+    assert!(outputs.contains(&Output::Penalise { peer: peer(3), offence: Offence::NotAllowed }));
+
+    let mut nameless = announcement(4, 0, Kind::Hello).announcement;
+    nameless.profile.name = "a\u{7}".into();
+    let (verdict, _) = gossip(&mut machine, at(1), 3, SignedAnnouncement::create(&signer(4), nameless));
+    assert_eq!(verdict, Verdict::Reject);
+    assert!(!sees(&machine, at(1), 4));
+}
+
+#[test]
+fn a_claimed_interval_of_a_century_keeps_nobody_alive_for_it() {
+    let mut machine = joined(1);
+    let mut claim = announcement(2, 0, Kind::Hello).announcement;
+    claim.interval_ms = u64::MAX;
+    gossip(&mut machine, at(0), 2, SignedAnnouncement::create(&signer(2), claim));
+    machine.handle_timeout(at(3 * MAX_INTERVAL_MS));
+    assert!(!sees(&machine, at(3 * MAX_INTERVAL_MS), 2));
+}
+
+#[test]
+fn a_member_with_a_wrong_clock_is_seen_by_its_neighbours_only() {
+    let mut machine = joined(1);
+    let (past, future) = (announcement(2, 0, Kind::Hello), announcement(3, 10 * MAX_SKEW_MS, Kind::Hello));
+    let now = at(5 * MAX_SKEW_MS);
+    for signed in [&past, &future] {
+        assert_eq!(gossip(&mut machine, now, 4, signed.clone()).0, Verdict::Ignore);
+    }
+    assert_eq!(gossip(&mut machine, now, 2, past).0, Verdict::Accept);
+    assert_eq!(gossip(&mut machine, now, 3, future).0, Verdict::Accept);
+    // Number 3 restarts with its clock mended.
+    assert_eq!(gossip(&mut machine, now, 3, announcement(3, now.mono_ms, Kind::Hello)).0, Verdict::Accept);
+}
+
+#[test]
+fn a_member_that_chatters_is_ignored_but_may_still_leave() {
+    let mut machine = joined(1);
+    let accepted = (0..100)
+        .filter(|n| gossip(&mut machine, at(0), 2, announcement(2, *n, Kind::Heartbeat)).0 == Verdict::Accept)
+        .count();
+    assert_eq!(accepted, 8);
+    assert_eq!(gossip(&mut machine, at(0), 2, announcement(2, 100, Kind::Goodbye)).0, Verdict::Accept);
+    assert!(!sees(&machine, at(0), 2));
+}
+
+#[test]
+fn a_list_does_not_prolong_the_life_of_a_dead_member() {
+    let mut machine = joined(1);
+    machine.handle(at(60_000), Input::PeerUp(peer(2)));
+    let (_, id) = questions(&drain(&mut machine))[0];
+    let entries = vec![heard(announcement(3, 31_500, Kind::Heartbeat), 28_500)];
+    machine.handle(at(60_000), Input::Response { from: peer(2), id, response: page(entries, false) });
+    assert!(sees(&machine, at(60_000), 3));
+    machine.handle_timeout(at(60_500));
+    assert!(!sees(&machine, at(60_500), 3));
+}
+
+#[test]
+fn a_lie_about_age_makes_nobody_disappear() {
+    let mut machine = joined(1);
+    gossip(&mut machine, at(0), 3, announcement(3, 0, Kind::Hello));
+    machine.handle(at(10_000), Input::PeerUp(peer(2)));
+    let (_, id) = questions(&drain(&mut machine))[0];
+    let stolen = announcement(3, 10_000, Kind::Heartbeat);
+    let entries = vec![heard(stolen.clone(), 28_999)];
+    machine.handle(at(10_000), Input::Response { from: peer(2), id, response: page(entries, false) });
+    assert_eq!(gossip(&mut machine, at(10_100), 3, stolen).0, Verdict::Accept);
+    machine.handle_timeout(at(30_000));
+    assert!(sees(&machine, at(30_000), 3));
+}
+
+#[test]
+fn when_an_answer_fails_or_does_not_come_another_peer_is_asked() {
+    let mut machine = joined(1);
+    (2..=5).for_each(|n| machine.handle(at(0), Input::PeerUp(peer(n))));
+    let first = questions(&drain(&mut machine));
+    assert_eq!(first.len(), 2);
+    machine.handle(at(10), Input::RequestFailed { id: first[0].1 });
+    let second = questions(&drain(&mut machine));
+    assert_eq!(second.len(), 1);
+    machine.handle_timeout(at(1_000));
+    let third = questions(&drain(&mut machine));
+    let asked: BTreeSet<PeerId> = first.iter().chain(&second).chain(&third).map(|(peer, _)| *peer).collect();
+    assert_eq!(asked.len(), 4);
+}
+
+#[test]
+fn wrong_answers_are_penalised() {
+    let good = |n| heard(announcement(n, 0, Kind::Hello), 0);
+    let mut sorted = vec![good(3), good(4)];
+    sorted.sort_by_key(|heard| heard.signed.announcement.author);
+    let mut forged = good(3);
+    forged.signed.signature = good(4).signed.signature;
+    let cases = [
+        (sorted.iter().rev().cloned().collect(), Offence::WrongAnswer),
+        (vec![good(3), good(3)], Offence::WrongAnswer),
+        (vec![heard(announcement(3, 0, Kind::Goodbye), 0)], Offence::WrongAnswer),
+        (vec![forged], Offence::BadSignature),
+    ];
+    for (members, offence) in cases {
+        let mut machine = joined(1);
+        machine.handle(at(0), Input::PeerUp(peer(2)));
+        let (_, id) = questions(&drain(&mut machine))[0];
+        machine.handle(at(0), Input::Response { from: peer(2), id, response: page(members, false) });
+        assert!(drain(&mut machine).contains(&Output::Penalise { peer: peer(2), offence }));
+        assert_eq!(machine.count(), 1);
+    }
+}
+
+#[test]
+fn an_answer_nobody_asked_for_is_ignored() {
+    let mut machine = joined(1);
+    machine.handle(at(0), Input::PeerUp(peer(2)));
+    let (_, id) = questions(&drain(&mut machine))[0];
+    let members = vec![heard(announcement(3, 0, Kind::Hello), 0)];
+    machine.handle(at(0), Input::Response { from: peer(4), id, response: page(members.clone(), false) });
+    machine.handle(at(0), Input::Response { from: peer(2), id: id + 1, response: page(members, false) });
+    assert_eq!(machine.count(), 1);
+}
+
+/// A signer for more members than fit a byte.
+fn numbered(n: u32) -> Signer {
+    let mut secret = [1; 32];
+    secret[..4].copy_from_slice(&n.to_le_bytes());
+    Signer::new(Keypair::ed25519_from_bytes(secret).unwrap()).unwrap()
+}
+
+#[test]
+fn a_large_room_is_listed_in_pages_and_its_members_speak_less_often() {
+    let mut old = joined(1);
+    for n in 0..600 {
+        let mut hello = announcement(2, 0, Kind::Hello).announcement;
+        hello.author = numbered(n).author();
+        let hello = SignedAnnouncement::create(&numbered(n), hello);
+        assert_eq!(gossip(&mut old, at(0), 2, hello).0, Verdict::Accept);
+    }
+    let mut new = joined(2);
+    new.handle(at(0), Input::PeerUp(peer(1)));
+    let mut pages = 0;
+    while let Some(output) = new.poll_output() {
+        let Output::Send { id, request, .. } = output else { continue };
+        old.handle(at(0), Input::Request { from: peer(2), request, token: id });
+        let Some(Output::Respond { token, response }) = drain(&mut old).pop() else { panic!("no answer") };
+        assert!(crate::wire::encode(&response).len() <= MAX_RESPONSE_BYTES);
+        new.handle(at(0), Input::Response { from: peer(1), id: token, response });
+        pages += 1;
+    }
+    assert_eq!(pages, 3);
+    assert_eq!(new.count(), 602);
+    new.handle_timeout(at(2_000));
+    let next = new.own.as_ref().unwrap().next_ms.unwrap() - 2_000;
+    assert!((54_000..=67_000).contains(&next), "{next}");
+}
+
+#[test]
+fn the_largest_announcement_fits_its_limit() {
+    let announcement = Announcement {
+        channel: lobby(),
+        author: signer(1).author(),
+        sent_ms: u64::MAX,
+        interval_ms: u64::MAX,
+        kind: Kind::Goodbye,
+        profile: Profile::new(&"\u{10348}".repeat(32), &"\u{10348}".repeat(MAX_STATUS_CHARS)).unwrap(),
+    };
+    let signed = SignedAnnouncement::create(&signer(1), announcement);
+    assert!(crate::wire::encode(&signed).len() <= MAX_ANNOUNCEMENT_BYTES);
+    let request = PresenceRequest::List { after: Some(signer(1).author()) };
+    assert!(crate::wire::encode(&request).len() <= MAX_REQUEST_BYTES);
+    let page = page(vec![heard(signed, u64::MAX); MAX_PAGE_MEMBERS], true);
+    assert!(crate::wire::encode(&page).len() <= MAX_RESPONSE_BYTES);
+}
+
+#[test]
+fn two_nodes_with_one_key_are_one_member() {
+    let mut watcher = joined(9);
+    let (mut one, mut two) = (joined(1), joined(1));
+    for clone in [&mut one, &mut two] {
+        clone.handle(at(0), Input::PeerUp(peer(9)));
+    }
+    let announced = |machine: &mut Presence| {
+        let said = |o| if let Output::Announce(signed) = o { Some(signed) } else { None };
+        drain(machine).into_iter().find_map(said).unwrap()
+    };
+    let hello = announced(&mut one);
+    gossip(&mut watcher, at(1), 1, hello.clone());
+    assert_eq!(gossip(&mut two, at(1), 9, hello).0, Verdict::Ignore);
+    one.handle(at(10), Input::Leave);
+    gossip(&mut watcher, at(10), 1, announced(&mut one));
+    assert!(!sees(&watcher, at(10), 1));
+    drain(&mut two);
+    two.handle_timeout(at(1_200));
+    gossip(&mut watcher, at(1_200), 1, announced(&mut two));
+    assert!(sees(&watcher, at(1_200), 1));
+}
+
+#[test]
+fn a_new_status_is_told_within_a_second_and_chatter_is_held_back() {
+    let mut machine = joined(1);
+    machine.handle(at(0), Input::PeerUp(peer(2)));
+    machine.handle_timeout(at(2_000));
+    drain(&mut machine);
+    let mut announced = Vec::new();
+    for ms in (2_000..4_000).step_by(10) {
+        machine.handle(at(ms), Input::Join(Profile::new("me", &format!("at {ms}")).unwrap()));
+        announced.extend(drain(&mut machine).into_iter().filter(|o| matches!(o, Output::Announce(_))));
+    }
+    assert_eq!(announced.len(), 1);
+    machine.handle_timeout(machine.poll_timeout().map(|deadline| at(deadline.0)).unwrap());
+    assert!(drain(&mut machine).iter().any(|o| matches!(o,
+        Output::Announce(signed) if signed.announcement.profile.status == "at 3990")));
+}
+
+/// What is on its way in a simulated room.
+enum Mail {
+    Input(Input),
+    /// Who asks, under which id, what.
+    Question(usize, u64, PresenceRequest),
+}
+
+/// Nodes in one room whose messages take up to half a second, and while it is foul are lost and repeated.
+struct Room {
+    nodes: BTreeMap<usize, Presence>,
+    mail: BTreeMap<(u64, u64), (usize, Mail)>,
+    sent: u64,
+    rng: ChaCha8Rng,
+    foul: bool,
+    now_ms: u64,
+}
+
+const LATENCY_MS: u64 = 500;
+
+impl Room {
+    fn post(&mut self, to: usize, make: impl Fn() -> Mail) {
+        let copies = if self.foul { self.rng.random_range(0..10u32).min(2) } else { 1 };
+        // Foul weather: one in ten is lost, most are repeated.
+        for _ in 0..copies {
+            let at_ms = self.now_ms + self.rng.random_range(1..LATENCY_MS);
+            self.sent += 1;
+            self.mail.insert((at_ms, self.sent), (to, make()));
+        }
+    }
+
+    fn start(&mut self, n: usize) {
+        let mut machine = Presence::new(lobby(), signer(n as u8), self.rng.random());
+        machine.handle(at(self.now_ms), Input::Join(profile("node")));
+        self.nodes.insert(n, machine);
+        let others: Vec<usize> = self.nodes.keys().copied().filter(|other| *other != n).collect();
+        for other in others {
+            // Connections do not come up in foul weather any less: they are retried.
+            for (to, up) in [(n, other), (other, n)] {
+                let at_ms = self.now_ms + self.rng.random_range(1..LATENCY_MS);
+                self.sent += 1;
+                self.mail.insert((at_ms, self.sent), (to, Mail::Input(Input::PeerUp(peer(up as u8)))));
+            }
+        }
+    }
+
+    fn end(&mut self, n: usize, kill: bool) {
+        if !kill && let Some(machine) = self.nodes.get_mut(&n) {
+            machine.handle(at(self.now_ms), Input::Leave);
+            self.carry(n);
+        }
+        self.nodes.remove(&n);
+        for machine in self.nodes.values_mut() {
+            machine.handle(at(self.now_ms), Input::PeerDown(peer(n as u8)));
+        }
+    }
+
+    /// Takes a machine's outputs to where they go.
+    fn carry(&mut self, n: usize) {
+        for output in self.nodes.get_mut(&n).map(drain).unwrap_or_default() {
+            match output {
+                Output::Announce(signed) => {
+                    let others: Vec<usize> = self.nodes.keys().copied().filter(|other| *other != n).collect();
+                    for to in others {
+                        // From the author itself, or from some other neighbour.
+                        let from = if self.rng.random_bool(0.5) { n } else { 200 };
+                        let from = peer(from as u8);
+                        self.post(to, || Mail::Input(Input::Announcement { from, signed: signed.clone(), token: 0 }));
+                    }
+                }
+                Output::Send { to, id, request } => {
+                    let to = self.nodes.keys().copied().find(|other| peer(*other as u8) == to);
+                    to.into_iter().for_each(|to| self.post(to, || Mail::Question(n, id, request.clone())));
+                }
+                Output::Respond { token, response } => {
+                    let (asker, id) = ((token >> 32) as usize, token & 0xffff_ffff);
+                    let from = peer(n as u8);
+                    self.post(asker, || Mail::Input(Input::Response { from, id, response: response.clone() }));
+                }
+                Output::Penalise { .. } => panic!("an honest peer is penalised: {output:?}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Runs until `until_ms`.
+    fn run(&mut self, until_ms: u64) {
+        loop {
+            let timer = self.nodes.iter().filter_map(|(n, m)| Some((m.poll_timeout()?.0.max(self.now_ms), *n))).min();
+            let letter = self.mail.keys().next().copied();
+            let next_ms = timer.map_or(u64::MAX, |t| t.0).min(letter.map_or(u64::MAX, |l| l.0));
+            if next_ms > until_ms {
+                self.now_ms = until_ms;
+                return;
+            }
+            self.now_ms = next_ms;
+            if let Some(key) = letter.filter(|key| key.0 == next_ms) {
+                let Some((to, mail)) = self.mail.remove(&key) else { return };
+                let input = match mail {
+                    Mail::Input(input) => input,
+                    Mail::Question(asker, id, request) => {
+                        Input::Request { from: peer(asker as u8), request, token: (asker as u64) << 32 | id }
+                    }
+                };
+                if let Some(machine) = self.nodes.get_mut(&to) {
+                    machine.handle(at(self.now_ms), input);
+                    self.carry(to);
+                }
+            } else if let Some((_, n)) = timer {
+                self.nodes.get_mut(&n).unwrap().handle_timeout(at(self.now_ms));
+                self.carry(n);
+            }
+        }
+    }
+
+    fn seen_by(&self, n: usize) -> BTreeSet<Author> {
+        self.nodes[&n].members(at(self.now_ms)).into_iter().map(|member| member.author).collect()
+    }
+
+    fn alive(&self) -> BTreeSet<Author> {
+        self.nodes.keys().map(|n| signer(*n as u8).author()).collect()
+    }
+}
+
+fn room(seed: [u8; 32]) -> Room {
+    Room {
+        nodes: BTreeMap::new(),
+        mail: BTreeMap::new(),
+        sent: 0,
+        rng: ChaCha8Rng::from_seed(seed),
+        foul: false,
+        now_ms: 0,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_living_see_each_other_and_the_dead_are_gone_in_time(
+        seed: [u8; 32],
+        steps in prop::collection::vec((1usize..8, any::<bool>(), 0u64..20_000), 1..25),
+    ) {
+        let mut room = room(seed);
+        room.foul = true;
+        let mut died: BTreeMap<usize, u64> = BTreeMap::new();
+        for (n, kill, wait_ms) in steps {
+            if room.nodes.contains_key(&n) {
+                room.end(n, kill);
+                died.insert(n, room.now_ms);
+            } else {
+                room.start(n);
+                died.remove(&n);
+            }
+            room.run(room.now_ms + wait_ms);
+            for (dead, at_ms) in &died {
+                // Its last word may have been half a second on the way, and as long again in a list.
+                if room.now_ms > at_ms + 29_000 + 3 * LATENCY_MS {
+                    let author = signer(*dead as u8).author();
+                    for n in room.nodes.keys() {
+                        prop_assert!(!room.seen_by(*n).contains(&author), "{n} sees {dead}, dead since {at_ms}");
+                    }
+                }
+            }
+        }
+        room.foul = false;
+        room.run(room.now_ms + 31_000);
+        for n in room.nodes.keys() {
+            prop_assert_eq!(room.seen_by(*n), room.alive(), "as {} sees it", n);
+        }
+        let before: Vec<_> = room.nodes.keys().map(|n| room.seen_by(*n)).collect();
+        room.run(room.now_ms + 120_000);
+        let after: Vec<_> = room.nodes.keys().map(|n| room.seen_by(*n)).collect();
+        prop_assert_eq!(before, after);
+    }
+
+    #[test]
+    fn in_fair_weather_a_newcomer_sees_everyone_within_two_seconds(seed: [u8; 32], others in 1usize..8) {
+        let mut room = room(seed);
+        (1..=others).for_each(|n| room.start(n));
+        room.run(60_000);
+        room.start(100);
+        room.run(62_000);
+        prop_assert_eq!(room.seen_by(100), room.alive());
+        for n in 1..=others {
+            prop_assert_eq!(room.seen_by(n), room.alive());
+        }
+        room.end(100, false);
+        room.run(62_000 + LATENCY_MS);
+        for n in 1..=others {
+            prop_assert_eq!(room.seen_by(n), room.alive());
+        }
+    }
+
+    #[test]
+    fn no_input_makes_a_machine_panic_or_wait_for_the_past(
+        seed: [u8; 32],
+        inputs in prop::collection::vec((0u64..30_000, 0u8..12, 0u64..4, 0u64..100_000, any::<bool>()), 1..200),
+    ) {
+        let mut machine = Presence::new(lobby(), signer(1), seed);
+        let mut now_ms = 0;
+        for (step_ms, what, id, sent_ms, flag) in inputs {
+            now_ms += step_ms;
+            let n = 1 + id as u8;
+            let kind = if flag { Kind::Goodbye } else { Kind::Heartbeat };
+            let signed = announcement(n, sent_ms, kind);
+            let input = match what {
+                0..3 => Input::Join(profile("x")),
+                3 => Input::Leave,
+                4 => Input::PeerUp(peer(n)),
+                5 => Input::PeerDown(peer(n)),
+                6 | 7 => Input::Announcement { from: peer(2), signed, token: 0 },
+                8 => Input::Request { from: peer(n), request: PresenceRequest::List { after: None }, token: 0 },
+                9 => Input::Response { from: peer(n), id, response: PresenceResponse::Unavailable },
+                10 => Input::Response { from: peer(n), id, response: page(vec![heard(signed, sent_ms)], flag) },
+                _ => Input::RequestFailed { id },
+            };
+            machine.handle(at(now_ms), input);
+            while machine.poll_output().is_some() {}
+            prop_assert!(machine.poll_timeout().is_none_or(|deadline| deadline.0 > now_ms));
+        }
+    }
+}
