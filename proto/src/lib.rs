@@ -5,6 +5,7 @@
 pub mod backoff;
 pub mod channel;
 pub mod chat;
+pub mod conduct;
 pub mod connectivity;
 pub mod event;
 pub mod hlc;

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | fewer than [`Settings::low`], or fewer than [`MIN_OUTBOUND`] that we dialed | known peers are dialed, those last connected first; when none is left, more are asked for |
 //! | in between | only what was lost is dialed: bootstrap peers, and favoured ones |
-//! | more than [`Settings::high`] | the least useful are disconnected, the newest first, once they had [`GRACE_MS`] to prove useful |
+//! | more than [`Settings::high`] | the least useful are disconnected, the newest first; those that are not yet [`GRACE_MS`] old are neither counted nor touched |
 //! | [`Settings::max`] | further ones are disconnected at once, unless protected |
 //!
 //! | peer | dialed when | waits between dials | given up |

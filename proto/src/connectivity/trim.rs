@@ -1,5 +1,7 @@
 //! Whom to disconnect when there are too many connections.
 
+use std::cmp::Reverse;
+
 use libp2p_identity::PeerId;
 
 use crate::time::{Deadline, Now};
@@ -19,34 +21,30 @@ fn price(entry: &Entry) -> Option<u8> {
 
 impl Connectivity {
     /// Disconnects the least useful peers above the high mark, and says when a further one can be.
+    ///
+    /// Connections in their time of grace are neither trimmed nor counted: a crowd of newcomers must not push out those that
+    /// were there before it.
     pub(super) fn trim(&mut self, now: Now) -> Option<Deadline> {
         let open: Vec<_> = self.book.links().filter(|(.., link)| !link.closing).collect();
-        let mut excess = open.len().saturating_sub(self.settings.high);
-        if excess == 0 {
+        if open.len() <= self.settings.high {
             return None;
         }
-        let mut cheapest: Vec<(u8, u64, PeerId)> = open
+        let end_of_grace = |since_ms: u64| Deadline(since_ms.saturating_add(GRACE_MS));
+        let next = open.iter().map(|(.., link)| end_of_grace(link.since_ms)).filter(|end| !now.reached(*end)).min();
+        let mature: Vec<_> = open.into_iter().filter(|(.., link)| now.reached(end_of_grace(link.since_ms))).collect();
+        let excess = mature.len().saturating_sub(self.settings.high);
+        let mut cheapest: Vec<(u8, Reverse<u64>, PeerId)> = mature
             .into_iter()
             .filter(|(peer, ..)| !self.is_unnamed_bootstrap(peer))
-            .filter_map(|(peer, entry, link)| Some((price(entry)?, u64::MAX - link.since_ms, *peer)))
+            .filter_map(|(peer, entry, link)| Some((price(entry)?, Reverse(link.since_ms), *peer)))
             .collect();
         cheapest.sort_unstable();
-        let mut next = None;
-        for (_, age, peer) in cheapest {
-            let due = Deadline((u64::MAX - age).saturating_add(GRACE_MS));
-            if excess == 0 {
-                return None;
-            }
-            if !now.reached(due) {
-                next = Deadline::earliest(next, Some(due));
-                continue;
-            }
+        for (.., peer) in cheapest.into_iter().take(excess) {
             if let Some(link) = self.book.entries.get_mut(&peer).and_then(|entry| entry.link.as_mut()) {
                 link.closing = true;
                 self.outputs.push_back(Output::Disconnect(peer));
-                excess -= 1;
             }
         }
-        if excess == 0 { None } else { next }
+        next
     }
 }
