@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{MAX_RUN_EVENTS, Run},
-    ids::{Author, ChannelId, EventId, LogId, LogKey},
+    ids::{Author, EventId, LogId, LogKey},
 };
 
 /// Bytes: the largest encoded request.
@@ -130,13 +130,4 @@ pub enum SyncResponse {
     Evidence(Vec<Run>),
     /// This node is not in that channel, or does not answer more of this peer's questions now.
     Unavailable,
-}
-
-/// A question about a channel with the channel's id: what travels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Addressed<T> {
-    /// The channel meant.
-    pub channel: ChannelId,
-    /// What is asked.
-    pub body: T,
 }

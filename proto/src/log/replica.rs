@@ -20,6 +20,7 @@ use crate::{
     event::{Body, Event, InvalidRun, Run, SignedEvent, Signer},
     hlc::{Clock, MAX_ADVANCE_MS, MAX_AHEAD_MS},
     ids::{ChannelId, LogId, LogKey},
+    live::Verdict,
     offence::Offence,
     time::{Deadline, Now},
 };
@@ -199,17 +200,6 @@ pub enum Fork {
         /// The runs.
         runs: Vec<Run>,
     },
-}
-
-/// What gossip shall do with a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Pass it on.
-    Accept,
-    /// Drop it; nobody is to blame.
-    Ignore,
-    /// Drop it and hold it against the neighbour.
-    Reject,
 }
 
 /// A commit under way.
