@@ -3,6 +3,7 @@
 //! Everything here is pure: no clock, no I/O, no global randomness, no iteration in random order.
 
 pub mod backoff;
+pub mod call;
 pub mod channel;
 pub mod chat;
 pub mod conduct;
@@ -10,6 +11,7 @@ pub mod connectivity;
 pub mod event;
 pub mod hlc;
 pub mod ids;
+pub mod live;
 pub mod log;
 pub mod offence;
 pub mod presence;
