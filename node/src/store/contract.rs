@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::{
-    Batch, Before, Evidence, KnownPeer, MAX_KNOWN_PEERS, Reply, Request, Snapshot, Store, StoreError,
+    Batch, Before, Evidence, KnownPeer, MAX_KNOWN_PEERS, MAX_PEER_ID_BYTES, MAX_ROOM_BYTES, Reply, Request, Snapshot,
+    Store, StoreError,
     memory::MemoryStore,
     sled::{Options, SledStore},
 };
@@ -266,6 +267,21 @@ fn rooms_peers_and_evidence_are_kept<B: Backend>() {
     assert_eq!(proof(&*store, pen.key), Ok(Some(evidence)));
 }
 
+fn names_and_proofs_beyond_their_limits_are_rejected<B: Backend>() {
+    let mut backend = B::default();
+    let (store, _) = backend.open();
+    let mut pen = Pen::new(ROOM, 1);
+    let run = Run::from_events(&pen.write_many(15, MAX_BODY_BYTES, 15)).unwrap();
+    let peer = KnownPeer { peer: vec![1; MAX_PEER_ID_BYTES + 1], addresses: vec![], last_seen_ms: 1 };
+    for batch in [
+        Batch { rooms: vec![("x".repeat(MAX_ROOM_BYTES + 1), true)], ..Batch::default() },
+        Batch { peers: vec![peer], ..Batch::default() },
+        Batch { evidence: vec![Evidence { channel: ROOM, key: pen.key, runs: vec![run; 3] }], ..Batch::default() },
+    ] {
+        assert!(matches!(commit(&*store, batch), Err(StoreError::Rejected(_))));
+    }
+}
+
 fn the_peers_seen_last_are_kept<B: Backend>() {
     let mut backend = B::default();
     let (store, _) = backend.open();
@@ -311,6 +327,7 @@ contract! {
     runs_keep_to_the_limits_of_an_answer
     a_batch_that_does_not_fit_is_rejected_whole
     rooms_peers_and_evidence_are_kept
+    names_and_proofs_beyond_their_limits_are_rejected
     the_peers_seen_last_are_kept
     a_closed_store_takes_nothing_more_and_a_reopened_one_goes_on
 }
