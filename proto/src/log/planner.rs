@@ -207,6 +207,11 @@ impl Planner {
         }
     }
 
+    /// Questions under way.
+    pub fn question_count(&self) -> usize {
+        self.questions.len()
+    }
+
     /// Range requests under way.
     pub fn ranges_in_flight(&self) -> usize {
         self.questions.values().filter(|(_, question)| matches!(question, Question::Range(_))).count()

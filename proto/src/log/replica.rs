@@ -264,6 +264,19 @@ pub struct Replica {
     outputs: VecDeque<Output>,
 }
 
+/// What a replica has under way and keeps for later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Bytes handed to the store and not yet durable.
+    pub committing_bytes: usize,
+    /// Bytes of runs that wait for their predecessor.
+    pub pending_bytes: usize,
+    /// Bytes of durable events that are not due.
+    pub deferred_bytes: usize,
+    /// Requests to peers that are not answered yet.
+    pub questions: usize,
+}
+
 /// What a replica is made of.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -329,6 +342,16 @@ impl Replica {
     /// Connected members.
     pub fn peer_count(&self) -> usize {
         self.planner.peer_count()
+    }
+
+    /// What is under way and kept for later.
+    pub fn load(&self) -> Load {
+        Load {
+            committing_bytes: self.committing_bytes,
+            pending_bytes: self.pending.bytes(),
+            deferred_bytes: self.deferred.bytes(),
+            questions: self.planner.question_count(),
+        }
     }
 
     /// How far each log is held.

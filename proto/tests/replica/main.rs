@@ -1,0 +1,6 @@
+//! The log replica under a network that misbehaves: see [`sim`] for the network, and one module per subject.
+
+mod live;
+mod repair;
+mod sim;
+mod store;
