@@ -18,7 +18,7 @@ use super::{
 use crate::{
     channel::WritePolicy,
     event::{Body, Event, InvalidRun, Run, SignedEvent, Signer},
-    hlc::{Clock, MAX_ADVANCE_MS, MAX_AHEAD_MS},
+    hlc::{Clock, MAX_ADVANCE_MS, MAX_AHEAD_MS, Timestamp},
     ids::{ChannelId, LogId, LogKey},
     offence::Offence,
     time::{Deadline, Now},
@@ -392,6 +392,7 @@ impl Replica {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
         for event in self.deferred.take_due(now) {
+            self.clock.observe(event.event.hlc, now.wall_ms);
             self.outputs.push_back(Output::Emit(event));
         }
         if self.next_round.is_some_and(|at| now.reached(at)) {
@@ -429,19 +430,33 @@ impl Replica {
         }
         let key = self.own_log(now);
         let tip = self.shelf.log(&key).tip;
-        // The clock has seen all our own events but those that a wrong clock put far ahead, and those are in other logs.
-        self.clock.observe(tip.hlc, now.wall_ms);
         let event = Event {
             channel: self.channel,
             author: key.author,
             log: key.log,
             seq: tip.seq + 1,
             prev: tip.id,
-            hlc: self.clock.tick(now.wall_ms),
+            hlc: self.stamp(now, tip.hlc),
             body,
         };
         let signed = SignedEvent::create(&self.signer, event);
         self.commit(vec![signed], Origin::Own { token });
+    }
+
+    /// A timestamp later than `tip`, which [`Replica::own_log`] made sure is no more than [`MAX_ADVANCE_MS`] ahead.
+    fn stamp(&mut self, now: Now, tip: Timestamp) -> Timestamp {
+        self.clock.observe(tip, now.wall_ms);
+        let stamp = self.clock.tick(now.wall_ms);
+        if stamp.ahead_ms(now.wall_ms) <= MAX_ADVANCE_MS {
+            return stamp;
+        }
+        // The wall clock was far ahead and is no longer. Stamps that went on from there would be refused by everyone, so
+        // the clock starts over from what it may still follow.
+        self.clock = Clock::default();
+        for (_, log) in self.shelf.iter() {
+            self.clock.observe(log.tip.hlc, now.wall_ms);
+        }
+        self.clock.tick(now.wall_ms)
     }
 
     /// The log to write in. A log that is frozen, or whose last event a wrong clock put far ahead, is left for a new one:

@@ -1,5 +1,6 @@
 //! The log replica under a network that misbehaves: see [`sim`] for the network, and one module per subject.
 
+mod clocks;
 mod live;
 mod repair;
 mod sim;

@@ -83,7 +83,7 @@ fn a_long_log_is_pulled_from_several_peers_and_nothing_twice() {
     sim.split(|node| node == 4);
     sim.run_for(1_000);
     sim.say_many(0, 5_000);
-    assert!(sim.run_until(60_000, |sim| (0..4).all(|node| sim.history(node).len() == 5_000)));
+    assert!(sim.run_until(60_000, |sim| (0..4).all(|node| sim.nodes[node].store.seq(&sim.own_key(0)) == 5_000)));
     sim.delivered.clear();
     sim.served.clear();
     for node in 0..4 {

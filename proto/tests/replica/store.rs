@@ -81,9 +81,7 @@ impl Store {
     }
 
     pub fn heads(&self) -> impl Iterator<Item = (LogKey, Position, bool)> {
-        self.logs
-            .iter()
-            .map(|(key, log)| (*key, Position::of(log.last().unwrap()), self.evidence.contains_key(key)))
+        self.logs.iter().map(|(key, log)| (*key, Position::of(log.last().unwrap()), self.evidence.contains_key(key)))
     }
 
     /// All events in the channel's order.
