@@ -7,8 +7,8 @@ use rand::{RngExt, SeedableRng, seq::IteratorRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    COMPARE_INTERVAL_MS, COMPARE_JITTER_MS, GAP_PATIENCE_MS, MAX_COMMITTING_BYTES, MAX_LIVE_RUN_BYTES,
-    MAX_PENDING_BYTES, MAX_PENDING_LIVE_BYTES, SPREAD_DELAY_MS, SPREAD_PEERS,
+    COMPARE_INTERVAL_MS, COMPARE_JITTER_MS, GAP_PATIENCE_MS, MAX_COMMITTING_BYTES, MAX_LEARNED, MAX_LIVE_RUN_BYTES,
+    MAX_PENDING_BYTES, MAX_PENDING_LIVE_BYTES, SPREAD_DELAY_MS, SPREAD_INTERVAL_MS, SPREAD_PEERS,
     deferred::Deferred,
     message::{MAX_VECTOR_ENTRIES, MAX_WANTS, Refusal, SyncRequest, SyncResponse, VectorEntry, Want},
     pending::{Pending, weight},
@@ -259,7 +259,10 @@ pub struct Replica {
     next_commit: u64,
     next_round: Option<Deadline>,
     spread_at: Option<Deadline>,
-    plan_at: Option<Deadline>,
+    /// Before this, news is only collected.
+    next_spread: Option<Deadline>,
+    /// When gaps in live events are pulled.
+    gaps_at: Option<Deadline>,
     rng: ChaCha8Rng,
     outputs: VecDeque<Output>,
 }
@@ -310,7 +313,8 @@ impl Replica {
             next_commit: 0,
             next_round: None,
             spread_at: None,
-            plan_at: None,
+            next_spread: None,
+            gaps_at: None,
             rng: ChaCha8Rng::from_seed(config.seed),
             outputs: VecDeque::new(),
         }
@@ -380,10 +384,7 @@ impl Replica {
             Input::PersistFailed => self.persist_failed(now),
             Input::SyncNow => self.compare_with_all(now),
         }
-        // Gaps in gossip are given time to close; everything else is asked for at once.
-        if self.plan_at.is_none() {
-            self.plan();
-        }
+        self.plan();
         if self.next_round.is_none() && self.planner.peer_count() > 0 {
             self.schedule_round(now);
         }
@@ -401,13 +402,15 @@ impl Replica {
         }
         if self.spread_at.is_some_and(|at| now.reached(at)) {
             self.spread_at = None;
+            self.next_spread = Some(now.after(SPREAD_INTERVAL_MS));
             self.compare_with_some(now, SPREAD_PEERS);
         }
         self.compare_due(now);
-        if self.plan_at.is_none_or(|at| now.reached(at)) {
-            self.plan_at = None;
-            self.plan();
+        if self.gaps_at.is_some_and(|at| now.reached(at)) {
+            self.gaps_at = None;
+            self.planner.pull_gaps();
         }
+        self.plan();
     }
 
     /// The next thing to do, in order.
@@ -417,7 +420,7 @@ impl Replica {
 
     /// When [`Replica::handle_timeout`] is to be called.
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        let timers = [self.deferred.deadline(), self.next_round, self.spread_at, self.plan_at, self.planner.deadline()];
+        let timers = [self.deferred.deadline(), self.next_round, self.spread_at, self.gaps_at, self.planner.deadline()];
         timers.into_iter().flatten().min()
     }
 
@@ -521,13 +524,15 @@ impl Replica {
             }
             Fit::Gap(events) => {
                 let live = matches!(origin, Origin::Gossip { .. });
-                if let Some(from) = origin.peer() {
-                    self.planner.learn(&from, key, proof.last_seq());
-                }
-                if live && self.plan_at.is_none() {
-                    self.plan_at = Some(now.after(GAP_PATIENCE_MS));
-                }
                 let kept = self.pending.insert(events, if live { MAX_PENDING_LIVE_BYTES } else { MAX_PENDING_BYTES });
+                if let Origin::Gossip { from, .. } = origin {
+                    // Gossip often delivers out of order: the gap is given time to close by itself.
+                    self.planner.note_gap(&from, key, proof.last_seq());
+                    self.gaps_at.get_or_insert(now.after(GAP_PATIENCE_MS));
+                } else if !kept {
+                    // Else it would be asked for again at once.
+                    self.unlearn(origin, key);
+                }
                 // Its signature is good; whether or not we keep it, others may lack less.
                 self.verdict(origin, if kept { Verdict::Accept } else { Verdict::Ignore });
             }
@@ -628,7 +633,8 @@ impl Replica {
         }
         self.publish_live(&own);
         if repaired && self.spread_at.is_none() {
-            self.spread_at = Some(now.after(SPREAD_DELAY_MS));
+            let soon = now.after(SPREAD_DELAY_MS);
+            self.spread_at = Some(self.next_spread.map_or(soon, |next| next.max(soon)));
         }
     }
 
@@ -738,11 +744,14 @@ impl Replica {
             (Question::Note, SyncResponse::Noted) => {}
             (Question::Vector { after: None }, SyncResponse::Same) => self.planner.compared(&from),
             (Question::Vector { after }, SyncResponse::Vector { entries, more }) => {
-                self.vector(from, after, entries, more);
+                self.vector(now, from, after, entries, more);
             }
             (Question::Range(wants), SyncResponse::Runs(runs)) => self.runs(now, from, &wants, runs),
             (Question::Evidence(key), SyncResponse::Evidence(runs)) => {
-                if proves_fork(&runs, self.channel, key) {
+                if !proves_fork(&runs, self.channel, key) {
+                    // It may be that the peer's own store has not kept it yet.
+                    self.planner.disbelieve(&from);
+                } else if self.shelf.may_freeze(&key) {
                     self.freeze(Fork::Proven { key, runs }, key);
                 }
             }
@@ -754,21 +763,27 @@ impl Replica {
         }
     }
 
-    fn vector(&mut self, from: PeerId, after: Option<LogKey>, entries: Vec<VectorEntry>, more: bool) {
+    fn vector(&mut self, now: Now, from: PeerId, after: Option<LogKey>, entries: Vec<VectorEntry>, more: bool) {
         let sorted = entries.windows(2).all(|pair| pair[0].key() < pair[1].key());
         let follows = entries.first().is_none_or(|entry| after.is_none_or(|after| entry.key() > after));
         let last = entries.last().map(VectorEntry::key);
         if !sorted || !follows || entries.len() > MAX_VECTOR_ENTRIES || (more && last.is_none()) {
             self.penalise(from, Offence::WrongAnswer);
-            self.planner.compared(&from);
+            self.planner.failed(now, &from);
             return;
         }
         self.learn(from, &entries);
-        let lacking = self.lacked_by(after, if more { last } else { None }, &entries);
+        let mut lacking = self.lacked_by(after, if more { last } else { None }, &entries);
+        // It would not remember more.
+        lacking.truncate(MAX_LEARNED);
         for chunk in lacking.chunks(MAX_VECTOR_ENTRIES) {
             self.send(from, Question::Note, SyncRequest::Have(chunk.to_vec()));
         }
         match last {
+            Some(_) if more && !self.planner.may_turn_page(&from) => {
+                self.penalise(from, Offence::WrongAnswer);
+                self.planner.failed(now, &from);
+            }
             Some(last) if more => {
                 self.send(from, Question::Vector { after: Some(last) }, SyncRequest::Vector { after: Some(last) });
             }
@@ -780,16 +795,14 @@ impl Replica {
         for entry in entries {
             let key = entry.key();
             let log = self.shelf.log(&key);
-            if log.frozen {
+            if log.frozen || !self.shelf.may_hold(&key) {
                 continue;
             }
             if entry.frozen {
-                if !self.planner.asks_evidence(&key) {
-                    self.send(peer, Question::Evidence(key), SyncRequest::Evidence(key));
-                }
+                self.planner.learn_frozen(&peer, key);
             } else if entry.seq > log.tip.seq {
                 self.planner.learn(&peer, key, entry.seq);
-            } else if entry.seq == log.tip.seq && entry.head != log.tip.id {
+            } else if entry.seq > 0 && entry.seq == log.tip.seq && entry.head != log.tip.id {
                 self.planner.dispute(&peer, key);
             }
         }
@@ -832,12 +845,18 @@ impl Replica {
                 _ => self.penalise(from, Offence::WrongAnswer),
             }
         }
+        if !answered.contains(&true) {
+            self.planner.nothing_came(&from, wants);
+        }
         for (want, _) in wants.iter().zip(answered).filter(|(_, answered)| !answered) {
             self.planner.unlearn(&from, &want.key());
         }
     }
 
     fn plan(&mut self) {
+        while let Some((peer, key)) = self.planner.plan_evidence(&self.shelf) {
+            self.send(peer, Question::Evidence(key), SyncRequest::Evidence(key));
+        }
         while self.committing_bytes < MAX_COMMITTING_BYTES {
             let Some((peer, wants)) = self.planner.plan(&self.shelf, &self.pending) else { return };
             self.send(peer, Question::Range(wants.clone()), SyncRequest::Range(wants));
@@ -887,6 +906,10 @@ impl Replica {
     fn refuse(&mut self, origin: Origin, offence: Offence) {
         if let Some(peer) = origin.peer() {
             self.penalise(peer, offence);
+        }
+        if let Origin::Repair { from } = origin {
+            // Else it would be asked the same again at once.
+            self.planner.disbelieve(&from);
         }
         self.verdict(origin, Verdict::Reject);
     }
