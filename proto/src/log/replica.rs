@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     COMPARE_INTERVAL_MS, COMPARE_JITTER_MS, GAP_PATIENCE_MS, MAX_COMMITTING_BYTES, MAX_LEARNED, MAX_LIVE_RUN_BYTES,
-    MAX_PENDING_BYTES, MAX_PENDING_LIVE_BYTES, SPREAD_DELAY_MS, SPREAD_INTERVAL_MS, SPREAD_PEERS,
+    MAX_PENDING_BYTES, MAX_PENDING_LIVE_BYTES, RETRY_MS, SPREAD_DELAY_MS, SPREAD_INTERVAL_MS, SPREAD_PEERS,
     deferred::Deferred,
     message::{MAX_VECTOR_ENTRIES, MAX_WANTS, Refusal, SyncRequest, SyncResponse, VectorEntry, Want},
     pending::{Pending, weight},
@@ -19,7 +19,7 @@ use crate::{
     channel::WritePolicy,
     event::{Body, Event, InvalidRun, Run, SignedEvent, Signer},
     hlc::{Clock, MAX_ADVANCE_MS, MAX_AHEAD_MS, Timestamp},
-    ids::{ChannelId, LogId, LogKey},
+    ids::{ChannelId, LogId, LogKey, tagged_hash},
     offence::Offence,
     time::{Deadline, Now},
 };
@@ -180,10 +180,11 @@ pub enum Output {
     },
 }
 
-/// Proof that a log is forked, to be kept.
+/// Proof that a log is forked, to be kept. If the store fails, it is to be tried again until it is kept: without it this
+/// member cannot convince others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fork {
-    /// A run contradicts the event at `seq` in our store: keep our run from there, and this one.
+    /// A run contradicts the durable event at `seq` in our store: keep our run from there, and this one.
     Noticed {
         /// Which log.
         key: LogKey,
@@ -472,8 +473,18 @@ impl Replica {
                 return key;
             }
             // Derived, not drawn, so that a restart finds the same log again.
-            self.own_log = LogId(self.own_log.0.wrapping_add(1));
+            self.leave_own_log(&[]);
         }
+    }
+
+    /// Chooses another log to write in. It depends on where the old one ends, because copies of a store that have gone
+    /// different ways must not meet again in the next log.
+    fn leave_own_log(&mut self, salt: &[u8]) {
+        let key = LogKey { author: self.signer.author(), log: self.own_log };
+        let tip = self.shelf.log(&key).tip.id;
+        let [a, b, c, d, e, f, g, h, ..] =
+            tagged_hash("starling/next-log/1", &[&key.log.0.to_le_bytes(), &tip.0, salt]);
+        self.own_log = LogId(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
     }
 
     // ---- taking in
@@ -519,7 +530,7 @@ impl Replica {
                     self.unlearn(origin, key);
                     return self.verdict(origin, Verdict::Ignore);
                 }
-                self.note_own_log(key);
+                self.note_own_log(now, key);
                 self.commit(fresh, origin);
             }
             Fit::Gap(events) => {
@@ -536,11 +547,7 @@ impl Replica {
                 // Its signature is good; whether or not we keep it, others may lack less.
                 self.verdict(origin, if kept { Verdict::Accept } else { Verdict::Ignore });
             }
-            Fit::Fork => {
-                let seq = self.shelf.log(&key).tip.seq;
-                self.freeze(Fork::Noticed { key, seq, theirs: proof }, key);
-                self.verdict(origin, Verdict::Accept);
-            }
+            Fit::Fork => self.forked(now, key, proof, origin),
             Fit::NotLater => self.refuse(origin, Offence::BrokenLog),
             Fit::Known | Fit::Frozen => self.verdict(origin, Verdict::Ignore),
             Fit::TooManyLogs => {
@@ -548,6 +555,20 @@ impl Replica {
                 self.verdict(origin, Verdict::Ignore);
             }
         }
+    }
+
+    fn forked(&mut self, now: Now, key: LogKey, theirs: Run, origin: Origin) {
+        let log = self.shelf.log(&key);
+        if log.tip.seq > log.durable.seq {
+            // Our own branch could still be taken back by the disk, and with it the proof: look again soon.
+            self.unlearn(origin, key);
+            if let Some(from) = origin.peer() {
+                self.planner.want_compare(now, &from, RETRY_MS);
+            }
+            return self.verdict(origin, Verdict::Ignore);
+        }
+        self.freeze(now, Fork::Noticed { key, seq: log.tip.seq, theirs }, key);
+        self.verdict(origin, Verdict::Accept);
     }
 
     fn drain_pending(&mut self, now: Now, key: LogKey) {
@@ -583,15 +604,20 @@ impl Replica {
     }
 
     /// Our own log can only be extended by others when this store is a copy: go on in a new log.
-    fn note_own_log(&mut self, key: LogKey) {
+    fn note_own_log(&mut self, now: Now, key: LogKey) {
         if key == (LogKey { author: self.signer.author(), log: self.own_log }) {
-            self.own_log = LogId(self.own_log.0.wrapping_add(1));
+            // Drawn: the same old copy may be put back twice, and finds its log as long as the first time. After a restart
+            // the log is no longer than what is held of it, and can be written in again.
+            let salt: [u8; 32] = self.rng.random();
+            self.leave_own_log(&[&salt[..], &now.wall_ms.to_le_bytes()].concat());
             self.outputs.push_back(Output::OwnLogFoundLonger { key });
         }
     }
 
-    fn freeze(&mut self, fork: Fork, key: LogKey) {
+    fn freeze(&mut self, now: Now, fork: Fork, key: LogKey) {
         if self.shelf.freeze(key) {
+            self.pending.forget(key);
+            self.spread(now);
             self.outputs.push_back(Output::Fork(fork));
         }
     }
@@ -632,10 +658,16 @@ impl Replica {
             }
         }
         self.publish_live(&own);
-        if repaired && self.spread_at.is_none() {
-            let soon = now.after(SPREAD_DELAY_MS);
-            self.spread_at = Some(self.next_spread.map_or(soon, |next| next.max(soon)));
+        if repaired {
+            self.spread(now);
         }
+    }
+
+    /// What gossip does not carry is news to other peers too: compares with some of them soon.
+    fn spread(&mut self, now: Now) {
+        let soon = now.after(SPREAD_DELAY_MS);
+        let at = self.next_spread.map_or(soon, |next| next.max(soon));
+        self.spread_at.get_or_insert(at);
     }
 
     /// Events that became durable together travel together: one message, one signature to check.
@@ -752,7 +784,7 @@ impl Replica {
                     // It may be that the peer's own store has not kept it yet.
                     self.planner.disbelieve(&from);
                 } else if self.shelf.may_freeze(&key) {
-                    self.freeze(Fork::Proven { key, runs }, key);
+                    self.freeze(now, Fork::Proven { key, runs }, key);
                 }
             }
             (_, SyncResponse::Unavailable) => self.planner.failed(now, &from),

@@ -101,6 +101,10 @@ impl Store {
         self.logs.get_mut(key).unwrap().truncate(seq);
     }
 
+    pub fn forget_empty(&mut self) {
+        self.logs.retain(|_, log| !log.is_empty());
+    }
+
     /// Takes over all logs of another store.
     pub fn copy_from(&mut self, other: &Store) {
         self.logs.extend(other.logs.clone());
