@@ -221,7 +221,10 @@ fn build(
     let streams = match network_key {
         None => {
             let web = websocket::Config::new(with_names(tcp().boxed()));
-            secure(web, keypair, timeout)?.or_transport(secure(tcp(), keypair, timeout)?).map(|either, _| either.into_inner()).boxed()
+            secure(web, keypair, timeout)?
+                .or_transport(secure(tcp(), keypair, timeout)?)
+                .map(|either, _| either.into_inner())
+                .boxed()
         }
         Some(key) => {
             let web = websocket::Config::new(with_names(tcp().boxed()))

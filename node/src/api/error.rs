@@ -75,7 +75,9 @@ impl From<CallError> for ApiError {
             CallError::NoSuchMessage(_) => (StatusCode::NOT_FOUND, "no_such_message"),
             CallError::InvalidChat(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_text"),
             CallError::Store(StoreError::DiskFull { .. }) => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
-            CallError::Store(StoreError::Failed(_)) => (StatusCode::INTERNAL_SERVER_ERROR, "store_failed"),
+            CallError::Store(StoreError::Failed(_) | StoreError::Rejected(_)) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "store_failed")
+            }
         };
         Self::new(status, code, error.to_string())
     }

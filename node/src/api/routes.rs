@@ -189,10 +189,10 @@ async fn say(
     responses((status = 202), (status = 422, description = "not an address", body = ErrorBody))
 )]
 async fn dial(State(state): State<AppState>, Body(body): Body<DialRequest>) -> Result<StatusCode, ApiError> {
-    let address: DialAddress =
-        body.address.parse().map_err(|error: crate::transport::AddressError| {
-            ApiError::invalid("invalid_address", error.to_string())
-        })?;
+    let address: DialAddress = body
+        .address
+        .parse()
+        .map_err(|error: crate::transport::AddressError| ApiError::invalid("invalid_address", error.to_string()))?;
     state.handle.dial(address.0).await?;
     Ok(StatusCode::ACCEPTED)
 }

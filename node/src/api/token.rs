@@ -49,8 +49,8 @@ impl Token {
     /// # Errors
     /// [`TokenError`].
     pub fn read(path: &Path) -> Result<Self, TokenError> {
-        let bytes = secret_file::read(path)
-            .map_err(|reason| TokenError::Io { path: path.display().to_string(), reason })?;
+        let bytes =
+            secret_file::read(path).map_err(|reason| TokenError::Io { path: path.display().to_string(), reason })?;
         let text = String::from_utf8(bytes).unwrap_or_default();
         match hex::decode(text.trim()) {
             Ok(bytes) if bytes.len() == TOKEN_BYTES => Ok(Self(text.trim().to_ascii_lowercase())),
@@ -82,8 +82,7 @@ impl Token {
 
     /// Whether `offered` is this token. Takes the same time wherever they differ, so that time tells nothing about it.
     pub fn matches(&self, offered: &str) -> bool {
-        let difference =
-            self.0.bytes().zip(offered.bytes()).fold(0, |sum, (a, b)| std::hint::black_box(sum | (a ^ b)));
+        let difference = self.0.bytes().zip(offered.bytes()).fold(0, |sum, (a, b)| std::hint::black_box(sum | (a ^ b)));
         self.0.len() == offered.len() && difference == 0
     }
 }
