@@ -11,11 +11,12 @@ use proto::{
     event::{Body, Run, SignedEvent, Signer},
     hlc::MAX_ADVANCE_MS,
     ids::{ChannelId, EventId, LogId, LogKey},
+    live::Verdict,
     log::{
         Input, MAX_COMMITTING_BYTES, MAX_PENDING_BYTES, MAX_RANGES_IN_FLIGHT, MAX_RANGES_PER_PEER, Output, Replica,
         message::{MAX_RESPONSE_BYTES, Refusal, SyncRequest, SyncResponse, VectorEntry},
         planner::RequestId,
-        replica::{Config, Fork, Verdict},
+        replica::{Config, Fork},
     },
     offence::Offence,
     time::Now,
