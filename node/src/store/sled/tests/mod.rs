@@ -7,6 +7,7 @@ mod power;
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use proto::{event::SignedEvent, ids::ChannelId};
@@ -33,6 +34,32 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A file system of a test's own, unmounted when dropped.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    /// Mounts `source`; says so and returns `None` where that is not allowed.
+    fn new(arguments: &[&str], source: &Path) -> Option<Self> {
+        let point = tempfile::tempdir().unwrap();
+        let output = Command::new("mount").args(arguments).arg(source).arg(point.path()).output();
+        if output.is_ok_and(|output| output.status.success()) {
+            return Some(Self(point));
+        }
+        eprintln!("SKIPPED: this test mounts a file system, which takes root on Linux");
+        None
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
 }
 
 /// A closed store of some size, and its events. sled finds its pages through a snapshot file when `is_settled`, else by
