@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proto::event::SignedEvent;
 use tokio::sync::oneshot;
 
-use super::{Mounted, copy_tree, options};
+use super::{Mounted, copy_tree, options, say_skipped};
 use crate::store::{
     Batch, Request, Store, StoreError,
     contract::{Pen, ROOM, all, commit, events},
@@ -93,7 +93,7 @@ fn what_was_answered_is_on_the_drive() {
     fs::File::create(&image).unwrap().set_len(32 << 20).unwrap();
     let made = Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image).output();
     if !made.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: there is no mkfs.ext4");
+        say_skipped("there is no mkfs.ext4");
         return;
     }
     let Some(drive) = Mounted::new(&["-o", "loop"], &image) else { return };
