@@ -56,11 +56,11 @@ pub async fn carry_out(command: Command, out: Output) -> Result<(), Failure> {
             out.list(&messages, "no messages", output::message)
         }
         Command::Tail { target, room } => {
-            let client = target.find()?;
+            let (target, client) = target.pin()?;
             tail(Follow::start(target, client, room).await?, out).await
         }
         Command::Chat { target, room } => {
-            let client = target.find()?;
+            let (target, client) = target.pin()?;
             chat(target, client, room.room).await
         }
     }

@@ -200,12 +200,8 @@ impl Task {
             let Stopping { earliest, latest, .. } = &stopping.0;
             if self.journal.is_idle() { *earliest } else { *latest }
         });
-        let capabilities = [
-            self.rooms.deadline(),
-            self.guard.deadline(),
-            self.network.deadline(),
-            self.rendezvous.deadline(),
-        ];
+        let capabilities =
+            [self.rooms.deadline(), self.guard.deadline(), self.network.deadline(), self.rendezvous.deadline()];
         capabilities.into_iter().flatten().chain(stop).min()
     }
 
