@@ -300,12 +300,12 @@ impl Task {
             BehaviourEvent::Identify(event) => {
                 self.network.identify(now, self.swarm.behaviour_mut(), &mut self.peers, event)
             }
-            BehaviourEvent::Kad(kad::Event::OutboundQueryProgressed {
-                id,
-                result: kad::QueryResult::GetProviders(Ok(found)),
-                ..
-            }) => self.rendezvous.found(&mut self.swarm, id, found),
-            BehaviourEvent::Kad(event) => self.network.kad(now, event),
+            BehaviourEvent::Kad(event) => {
+                if let kad::Event::OutboundQueryProgressed { id, result, .. } = &event {
+                    self.rendezvous.progressed(&mut self.swarm, *id, result);
+                }
+                self.network.kad(now, event);
+            }
             BehaviourEvent::Mdns(event) => self.network.mdns(now, event),
             BehaviourEvent::Ping(event) => match event.result {
                 Ok(rtt) => self.peers.pinged(&event.peer, rtt),
