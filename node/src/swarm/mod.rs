@@ -167,7 +167,6 @@ pub async fn start(parts: Parts) -> Result<Handle, StartError> {
     Ok(Handle { peer_id, commands, events: reports, store, clock })
 }
 
-/// Takes all addresses, or fails with the first that cannot be taken.
 /// What lies at the bottom of an error: the transport's own errors only say that there is something beneath them.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
@@ -177,6 +176,7 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
+/// Takes all addresses, or fails with the first that cannot be taken.
 async fn listen(swarm: &mut Swarm<behaviour::Behaviour>, addresses: &[Multiaddr]) -> Result<(), StartError> {
     for address in addresses {
         let failed = |reason: String| StartError::Listen { address: address.clone(), reason };
