@@ -221,8 +221,8 @@ fn build(
     let web = websocket::Config::new(with_names(tcp().boxed()));
     let (web, plain) = match network_key {
         None => {
-            let web = secure(web, keypair, timeout)?.map_err(explain).boxed();
-            (web, secure(tcp(), keypair, timeout)?.map_err(explain).boxed())
+            let web = secure(web.map_err(NotConnected::new), keypair, timeout)?.map_err(explain).boxed();
+            (web, secure(tcp().map_err(NotConnected::new), keypair, timeout)?.map_err(explain).boxed())
         }
         Some(key) => {
             let web = web.and_then(move |socket, _| PnetConfig::new(key).handshake(socket));
@@ -280,10 +280,26 @@ fn with_names<O: Send + Unpin + 'static>(transport: Boxed<O>) -> Boxed<O> {
     }
 }
 
+/// An error from before there was a connection, such as a refused one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotConnected(#[source] BeforeConnection);
+
+/// What was wrong then. In a layer of its own, since some of libp2p's errors hide the outermost layer of what they hold.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct BeforeConnection(Box<dyn std::error::Error + Send + Sync>);
+
+impl NotConnected {
+    fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(BeforeConnection(Box::new(error)))
+    }
+}
+
 /// A connection that ended while the two sides made themselves known, with the usual reason. From this side, the pre-shared
 /// key of the other looks like noise on the line.
 #[derive(thiserror::Error)]
-#[error("{0} (if its network is closed, --network-key is needed)")]
+#[error("{0} (if its network is closed, this node needs the network key: --network-key)")]
 struct NotUnderstood(String);
 
 // The swarm's errors show the errors inside them in this form.
@@ -295,15 +311,15 @@ impl fmt::Debug for NotUnderstood {
 
 /// Says what may be behind an error, unless the connection was never made.
 fn explain(error: io::Error) -> io::Error {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     let mut cause: &(dyn std::error::Error + 'static) = &error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    let was_connected = cause
-        .downcast_ref::<io::Error>()
-        .is_none_or(|error| matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof));
-    if was_connected { io::Error::other(NotUnderstood(cause.to_string())) } else { error }
+    // With nothing beneath it, the error is that of a timeout, which most often means that nobody is there.
+    if cause.is::<BeforeConnection>() || cause.is::<io::Error>() {
+        return error;
+    }
+    io::Error::other(NotUnderstood(cause.to_string()))
 }
 
 #[cfg(test)]
