@@ -97,7 +97,7 @@ async fn nodes_chat_over_memory_and_a_latecomer_gets_the_history() {
 
 #[tokio::test]
 async fn the_two_members_of_a_room_find_each_other_in_a_network_where_not_everybody_is_connected() {
-    let few = Connections { low: 3, high: 5, max: 8 };
+    let few = Connections { low: 3, high: 5, max: 20 };
     let mut nodes = vec![start_with(1, &[], few, &["rare"]).await];
     for number in 2..=24 {
         let rooms: &[&str] = if number == 24 { &["rare"] } else { &[] };

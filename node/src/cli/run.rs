@@ -164,6 +164,7 @@ fn parts(
             bootstrap,
             rooms: config.rooms,
             mdns: config.mdns,
+            connections: proto::connectivity::Settings::default(),
             closed_network: config.network_key.is_some(),
         },
         keypair,
