@@ -400,6 +400,8 @@ impl Replica {
         if self.next_round.is_some_and(|at| now.reached(at)) {
             self.compare_with_some(now, 1);
             self.schedule_round(now);
+            self.pending.next_round();
+            self.planner.reconsider();
         }
         if self.spread_at.is_some_and(|at| now.reached(at)) {
             self.spread_at = None;
@@ -573,6 +575,8 @@ impl Replica {
 
     fn drain_pending(&mut self, now: Now, key: LogKey) {
         while let Some(events) = self.pending.take(key, self.shelf.log(&key).tip.seq + 1) {
+            // There is room now for others to wait.
+            self.planner.reconsider();
             if let Some(run) = Run::from_events(&events) {
                 self.place(now, events, run, Origin::Pending);
             }

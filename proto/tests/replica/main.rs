@@ -5,5 +5,6 @@ mod forks;
 mod hostile;
 mod live;
 mod repair;
+mod schedules;
 mod sim;
 mod store;
