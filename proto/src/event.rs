@@ -35,6 +35,10 @@ pub const MAX_BODY_BYTES: usize = MAX_EVENT_BYTES - MAX_HEADER_BYTES;
 /// Events in one run. Bounds how far the next signature is, and what one message holds.
 pub const MAX_RUN_EVENTS: usize = 500;
 
+/// Bytes that the events of one run occupy, each counted as its body and [`MAX_HEADER_BYTES`]: who holds a run must be able
+/// to pass it on in one answer, so whoever signs one may not make it larger than that.
+pub const MAX_RUN_BYTES: usize = 1024 * 1024;
+
 const _: () = assert!(MAX_BODY_BYTES + MAX_HEADER_BYTES <= MAX_EVENT_BYTES);
 
 /// What an event says: a kind, and bytes that only the view for that kind understands.
@@ -203,6 +207,9 @@ pub enum InvalidRun {
     /// An event is longer than [`MAX_EVENT_BYTES`].
     #[error("an event of {0} bytes")]
     EventTooLarge(usize),
+    /// Its events together occupy more than [`MAX_RUN_BYTES`].
+    #[error("a run of {0} bytes")]
+    TooLarge(usize),
     /// Timestamps do not increase along the log.
     #[error("timestamps do not increase")]
     Time,
@@ -234,12 +241,14 @@ impl SignedEvent {
 }
 
 impl Run {
-    /// Makes a run of consecutive events of one log, of which the last is signed; `None` when they are not that.
+    /// Makes a run of consecutive events of one log, of which the last is signed; `None` when they are not that, or too
+    /// many for one run.
     pub fn from_events(events: &[SignedEvent]) -> Option<Self> {
         let first = events.first()?;
         let signature = events.last()?.signature?;
         let linked = events.windows(2).all(|pair| pair[1].event.prev == pair[0].id);
-        if !linked || events.len() > MAX_RUN_EVENTS {
+        let bytes: usize = events.iter().map(|e| e.event.body.bytes.len() + MAX_HEADER_BYTES).sum();
+        if !linked || events.len() > MAX_RUN_EVENTS || bytes > MAX_RUN_BYTES {
             return None;
         }
         Some(Self {
@@ -275,6 +284,13 @@ impl Run {
         if self.first_seq == 0 || self.first_seq.checked_add(count as u64).is_none() {
             return Err(InvalidRun::Seq);
         }
+        if let Some(entry) = self.entries.iter().find(|entry| entry.body.bytes.len() > MAX_BODY_BYTES) {
+            return Err(InvalidRun::EventTooLarge(entry.body.bytes.len()));
+        }
+        let bytes: usize = self.entries.iter().map(|entry| entry.body.bytes.len() + MAX_HEADER_BYTES).sum();
+        if bytes > MAX_RUN_BYTES {
+            return Err(InvalidRun::TooLarge(bytes));
+        }
         if (self.first_seq == 1) != (self.prev == EventId::NONE) {
             return Err(InvalidRun::Prev);
         }
@@ -293,9 +309,6 @@ impl Run {
                 hlc: entry.hlc,
                 body: entry.body,
             };
-            if event.body.bytes.len() > MAX_BODY_BYTES {
-                return Err(InvalidRun::EventTooLarge(event.body.bytes.len()));
-            }
             let id = event.id();
             events.push(SignedEvent { id, event, signature: None });
             (prev, seq) = (id, seq + 1);

@@ -6,14 +6,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::{MAX_RUN_EVENTS, Run},
+    event::{MAX_RUN_BYTES, MAX_RUN_EVENTS, Run},
     ids::{Author, ChannelId, EventId, LogId, LogKey},
 };
 
 /// Bytes: the largest encoded request.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
-/// Bytes: runs in one answer, encoded. A single run never exceeds it, so every run can be passed on.
+/// Bytes: runs in one answer, each event counted as its body and [`crate::event::MAX_HEADER_BYTES`]. A single run never
+/// exceeds it, so every run can be passed on.
 pub const MAX_RUNS_BYTES: usize = 1024 * 1024;
 
 /// Bytes: the largest encoded answer: the runs, and room for what surrounds them.
@@ -28,6 +29,7 @@ pub const MAX_VECTOR_ENTRIES: usize = 700;
 /// Ranges that one request may name: at up to 60 bytes each, they fit a request.
 pub const MAX_WANTS: usize = 64;
 
+const _: () = assert!(MAX_RUN_BYTES <= MAX_RUNS_BYTES);
 const _: () = assert!(MAX_VECTOR_ENTRIES * 84 + 1024 <= MAX_REQUEST_BYTES);
 const _: () = assert!(MAX_WANTS * 60 + 1024 <= MAX_REQUEST_BYTES);
 

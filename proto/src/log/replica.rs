@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     channel::WritePolicy,
-    event::{Body, Event, InvalidRun, Run, SignedEvent, Signer},
+    event::{Body, Event, InvalidRun, MAX_BODY_BYTES, Run, SignedEvent, Signer},
     hlc::{Clock, MAX_ADVANCE_MS, MAX_AHEAD_MS, Timestamp},
     ids::{ChannelId, LogId, LogKey, tagged_hash},
     offence::Offence,
@@ -152,7 +152,8 @@ pub enum Output {
     PublishFailed {
         /// The token it came with.
         token: u64,
-        /// Whether too much is on its way to the disk (try again) or the store failed.
+        /// Whether too much is on its way to the disk (try again). Else the store failed, or the body is larger than
+        /// [`MAX_BODY_BYTES`], which the caller should have seen to.
         overloaded: bool,
     },
     /// Show the user this durable event.
@@ -430,8 +431,10 @@ impl Replica {
     // ---- writing
 
     fn publish(&mut self, now: Now, token: u64, body: Body) {
-        if self.committing_bytes >= MAX_COMMITTING_BYTES {
-            self.outputs.push_back(Output::PublishFailed { token, overloaded: true });
+        let overloaded = self.committing_bytes >= MAX_COMMITTING_BYTES;
+        if overloaded || body.bytes.len() > MAX_BODY_BYTES {
+            // An event that nobody takes would be the end of our log.
+            self.outputs.push_back(Output::PublishFailed { token, overloaded });
             return;
         }
         let key = self.own_log(now);
@@ -508,7 +511,9 @@ impl Replica {
         let events = match run.verify() {
             Ok(events) => events,
             Err(InvalidRun::Signature) => return self.refuse(origin, Offence::BadSignature),
-            Err(InvalidRun::EventTooLarge(_)) => return self.refuse(origin, Offence::Oversized),
+            Err(InvalidRun::EventTooLarge(_) | InvalidRun::TooLarge(_)) => {
+                return self.refuse(origin, Offence::Oversized);
+            }
             Err(InvalidRun::Length(_) | InvalidRun::Seq | InvalidRun::Prev | InvalidRun::Time) => {
                 return self.refuse(origin, Offence::BrokenLog);
             }

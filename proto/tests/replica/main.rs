@@ -5,6 +5,7 @@ mod forks;
 mod hostile;
 mod live;
 mod repair;
+mod runs;
 mod schedules;
 mod sim;
 mod store;
