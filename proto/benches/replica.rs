@@ -8,12 +8,12 @@ use proto::{
     channel::WritePolicy,
     event::{Body, Event, MAX_EVENT_BYTES, MAX_RUN_EVENTS, Run, SignedEvent, Signer},
     hlc::Timestamp,
-    ids::{ChannelId, EventId, LogId},
+    ids::{Author, ChannelId, EventId, LogId, LogKey},
     log::{
         Input, Output, Replica,
         message::{MAX_RESPONSE_EVENTS, SyncResponse, Want},
         replica::Config,
-        shelf::Position,
+        shelf::{Position, Shelf},
     },
     time::Now,
     wire,
@@ -160,11 +160,19 @@ fn vectors(c: &mut Criterion) {
         for number in 0..logs {
             let mut author = [0; 32];
             author[..8].copy_from_slice(&number.to_le_bytes());
-            let key = proto::ids::LogKey { author: proto::ids::Author(author), log: LogId(number) };
+            let key = LogKey { author: Author(author), log: LogId(number) };
             let position = Position { seq: 9, id: EventId([3; 32]), hlc: Timestamp(1) };
             replica.restore(NOW, key, position, false);
         }
-        group.bench_function(format!("hash of {logs} logs"), |b| b.iter(|| replica.shelf().hash()));
+        group.bench_function(format!("hash of {logs} logs after a change"), |b| {
+            let fresh = || replica.shelf().clone();
+            let hash = |mut shelf: Shelf| {
+                let key = LogKey { author: Author([0xff; 32]), log: LogId(0) };
+                shelf.restore(key, Position { seq: 1, id: EventId([3; 32]), hlc: Timestamp(1) }, false);
+                shelf.hash()
+            };
+            b.iter_batched(fresh, hash, BatchSize::LargeInput);
+        });
     }
     group.finish();
 }
