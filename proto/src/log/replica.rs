@@ -646,7 +646,8 @@ impl Replica {
     fn persisted(&mut self, now: Now, through: CommitId) {
         let mut own: Vec<SignedEvent> = Vec::new();
         let mut repaired = false;
-        while let Some(commit) = self.commits.pop_front_if(|commit| commit.id <= through) {
+        while self.commits.front().is_some_and(|commit| commit.id <= through) {
+            let Some(commit) = self.commits.pop_front() else { break };
             self.committing_bytes -= weight(&commit.events);
             if let Some(last) = commit.events.last() {
                 self.shelf.settle(last.event.log_key(), Position::of(last));
