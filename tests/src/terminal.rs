@@ -1,0 +1,75 @@
+//! A program on a terminal, whose screen the test reads: tmux plays the terminal.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+/// A terminal of 100 columns and 30 lines with one program on it.
+pub struct Terminal {
+    socket: String,
+}
+
+impl Terminal {
+    /// Starts `program` on a new terminal.
+    ///
+    /// # Panics
+    /// When tmux fails; ask [`crate::require`] for it first.
+    pub fn start(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        static TERMINALS: AtomicUsize = AtomicUsize::new(0);
+        let number = TERMINALS.fetch_add(1, Ordering::Relaxed);
+        let terminal = Self { socket: format!("starling-test-{}-{number}", std::process::id()) };
+        let mut words = vec!["exec".to_owned(), "env".to_owned()];
+        words.extend(environment.iter().map(|(name, value)| quote(&format!("{name}={value}"))));
+        words.push(quote(&program.display().to_string()));
+        words.extend(arguments.iter().map(|argument| quote(argument)));
+        let size = ["-x", "100", "-y", "30"];
+        let start = ["-f", "/dev/null", "new-session", "-d"];
+        terminal.tmux(&[&start[..], &size[..], &[&words.join(" ")]].concat());
+        terminal
+    }
+
+    /// Types text, as keys.
+    pub fn type_text(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+    }
+
+    /// Presses a key by its tmux name, such as `Enter` or `C-d`.
+    pub fn press(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+
+    /// The screen's lines, without blanks at their ends, up to the last that is not empty.
+    pub fn screen(&self) -> Vec<String> {
+        let output = self.tmux(&["capture-pane", "-p"]);
+        let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        text.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    /// Whether the program is still there.
+    pub fn is_alive(&self) -> bool {
+        self.run(&["has-session"]).status.success()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new("tmux").args(["-L", &self.socket]).args(arguments).output().expect("tmux can be run")
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Output {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "tmux {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // The program may have ended, and tmux with it.
+        let _ = self.run(&["kill-server"]);
+    }
+}
+
+fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
