@@ -85,7 +85,10 @@ impl Feed {
             Ok(event) => event,
             Err(_) => {
                 let events = self.events();
-                panic!("not reported within {timeout:?}: {what}; last reports: {:#?}", &events[events.len().saturating_sub(8)..])
+                panic!(
+                    "not reported within {timeout:?}: {what}; last reports: {:#?}",
+                    &events[events.len().saturating_sub(8)..]
+                )
             }
         }
     }

@@ -32,7 +32,7 @@ pub mod wait;
 pub use api::Api;
 pub use feed::Feed;
 pub use node::{Node, NodeOptions, Output};
-pub use wait::{eventually, seconds};
+pub use wait::{connected_to, eventually, same_history, seconds};
 
 /// Says that a scenario cannot run here, and why.
 pub fn skip(scenario: &str, reason: &str) {

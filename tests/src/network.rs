@@ -47,7 +47,8 @@ impl Network {
         for (index, member) in self.members.iter().enumerate() {
             let port = port(index);
             ip(&["netns", "add", member])?;
-            let pair = ["link", "add", "eth0", "netns", member, "type", "veth", "peer", "name", &port, "netns", &self.hub];
+            let pair =
+                ["link", "add", "eth0", "netns", member, "type", "veth", "peer", "name", &port, "netns", &self.hub];
             ip(&pair)?;
             ip(&["-n", &self.hub, "link", "set", &port, "master", "near", "up"])?;
             ip(&["-n", member, "address", "add", &format!("{}/24", self.address(index)), "dev", "eth0"])?;

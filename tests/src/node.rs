@@ -53,6 +53,8 @@ pub struct NodeOptions {
     pub mdns: bool,
     /// The network namespace to run in.
     pub namespace: Option<String>,
+    /// Whether to start it as a user does who gives no options: everything above is then left out.
+    pub bare: bool,
     /// Further arguments.
     pub arguments: Vec<String>,
     /// Further environment variables.
@@ -71,6 +73,7 @@ impl Default for NodeOptions {
             network_key: None,
             mdns: false,
             namespace: None,
+            bare: false,
             arguments: Vec::new(),
             environment: Vec::new(),
         }
@@ -91,6 +94,10 @@ impl NodeOptions {
 
     fn run_arguments(&self) -> Vec<String> {
         let mut arguments: Vec<String> = vec!["run".into(), "--json".into()];
+        if self.bare {
+            arguments.extend(self.arguments.iter().cloned());
+            return arguments;
+        }
         let mut option = |name: &str, values: &[String]| {
             for value in values {
                 arguments.extend([name.to_owned(), value.clone()]);
@@ -332,7 +339,9 @@ impl Node {
 
     fn command(&self) -> Command {
         let mut command = command_in(self.options.namespace.as_deref());
-        command.env("STARLING_DATA_DIR", &self.directory);
+        if !self.options.bare {
+            command.env("STARLING_DATA_DIR", &self.directory);
+        }
         command.envs(self.options.environment.iter().cloned());
         command
     }
@@ -386,6 +395,17 @@ impl Node {
     /// Ids of [`Node::history`].
     pub async fn history_ids(&self, room: &str) -> Vec<String> {
         self.history(room).await.into_iter().map(|message| message.id).collect()
+    }
+
+    /// The ids of a room's messages, by whichever way is cheaper.
+    ///
+    /// # Errors
+    /// The answer, if it was not that.
+    pub async fn poll_history_ids(&self, room: &str) -> Result<Vec<String>, String> {
+        match self.options.namespace {
+            None => self.api().history_ids(room).await,
+            Some(_) => Ok(self.history_ids(room).await),
+        }
     }
 
     /// `node who`.

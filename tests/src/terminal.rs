@@ -1,10 +1,14 @@
 //! A program on a terminal, whose screen the test reads: tmux plays the terminal.
 
 use std::{
+    fs,
     path::Path,
     process::{Command, Output},
     sync::atomic::{AtomicUsize, Ordering},
 };
+
+/// Sockets of the tests' terminals start so; then comes the process id.
+const PREFIX: &str = "starling-test-";
 
 /// A terminal of 100 columns and 30 lines with one program on it.
 pub struct Terminal {
@@ -17,9 +21,10 @@ impl Terminal {
     /// # Panics
     /// When tmux fails; ask [`crate::require`] for it first.
     pub fn start(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        end_stale();
         static TERMINALS: AtomicUsize = AtomicUsize::new(0);
         let number = TERMINALS.fetch_add(1, Ordering::Relaxed);
-        let terminal = Self { socket: format!("starling-test-{}-{number}", std::process::id()) };
+        let terminal = Self { socket: format!("{PREFIX}{}-{number}", std::process::id()) };
         let mut words = vec!["exec".to_owned(), "env".to_owned()];
         words.extend(environment.iter().map(|(name, value)| quote(&format!("{name}={value}"))));
         words.push(quote(&program.display().to_string()));
@@ -53,7 +58,7 @@ impl Terminal {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        Command::new("tmux").args(["-L", &self.socket]).args(arguments).output().expect("tmux can be run")
+        tmux_at(&self.socket, arguments)
     }
 
     fn tmux(&self, arguments: &[&str]) -> Output {
@@ -67,6 +72,24 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         // The program may have ended, and tmux with it.
         let _ = self.run(&["kill-server"]);
+    }
+}
+
+fn tmux_at(socket: &str, arguments: &[&str]) -> Output {
+    Command::new("tmux").args(["-L", socket]).args(arguments).output().expect("tmux can be run")
+}
+
+/// Ends terminals of test processes that were killed: a tmux server belongs to no process group of ours.
+fn end_stale() {
+    let directory = format!("/tmp/tmux-{}", rustix::process::geteuid().as_raw());
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        if owner.is_some_and(|pid| fs::metadata(format!("/proc/{pid}")).is_err()) {
+            tmux_at(&name, &["kill-server"]);
+            // A server that is gone already leaves its socket.
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
