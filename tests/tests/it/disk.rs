@@ -86,6 +86,9 @@ fn database_file(data_dir: &Path) -> PathBuf {
     found.expect("the store has a main file")
 }
 
+/// Something that happens to a file while no node runs.
+type Damage = fn(&Path);
+
 fn flip_bits(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     for index in (0..bytes.len()).step_by(97) {
@@ -105,8 +108,7 @@ fn empty(path: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_database_is_set_aside_and_what_peers_hold_comes_back() {
-    let damages: [(&str, fn(&Path)); 3] =
-        [("bits flipped", flip_bits), ("cut in half", cut_in_half), ("emptied", empty)];
+    let damages: [(&str, Damage); 3] = [("bits flipped", flip_bits), ("cut in half", cut_in_half), ("emptied", empty)];
     let keeper = Node::start(NodeOptions::named("keeper")).await;
     for (damage, apply) in damages {
         eprintln!("database {damage}");

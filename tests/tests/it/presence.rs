@@ -17,7 +17,8 @@ async fn sees(node: &Node, others: &[&Node], timeout: Duration) {
     eventually(&format!("{} sees {} members", node.name(), others.len()), timeout, async || {
         let mut seen: Vec<_> = node.api().who(ROOM).await?.into_iter().map(|member| member.name).collect();
         let mut wanted: Vec<_> = others.iter().map(|other| other.name().to_owned()).collect();
-        (seen.sort(), wanted.sort());
+        seen.sort();
+        wanted.sort();
         if seen == wanted { Ok(()) } else { Err(format!("sees {seen:?}")) }
     })
     .await;
