@@ -2,6 +2,7 @@
 //!
 //! Everything here is pure: no clock, no I/O, no global randomness, no iteration in random order.
 
+pub mod backoff;
 pub mod channel;
 pub mod chat;
 pub mod event;
@@ -9,6 +10,8 @@ pub mod hlc;
 pub mod ids;
 pub mod log;
 pub mod offence;
+pub mod presence;
+pub mod rate;
 pub mod time;
 pub mod wire;
 

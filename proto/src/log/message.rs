@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{MAX_RUN_EVENTS, Run},
-    ids::{Author, ChannelId, EventId, LogId, LogKey},
+    ids::{Author, EventId, LogId, LogKey},
 };
 
 /// Bytes: the largest encoded request.
@@ -22,13 +22,13 @@ pub const MAX_RESPONSE_BYTES: usize = MAX_RUNS_BYTES + 64 * 1024;
 /// Events in one answer, over all its runs.
 pub const MAX_RESPONSE_EVENTS: usize = MAX_RUN_EVENTS;
 
-/// Entries in one page of a vector: at about 60 bytes each, a page fits a request.
-pub const MAX_VECTOR_ENTRIES: usize = 800;
+/// Entries in one page of a vector: at up to 84 bytes each, a page fits a request.
+pub const MAX_VECTOR_ENTRIES: usize = 700;
 
-/// Ranges that one request may name: at about 55 bytes each, they fit a request.
+/// Ranges that one request may name: at up to 60 bytes each, they fit a request.
 pub const MAX_WANTS: usize = 64;
 
-const _: () = assert!(MAX_VECTOR_ENTRIES * 60 + 1024 <= MAX_REQUEST_BYTES);
+const _: () = assert!(MAX_VECTOR_ENTRIES * 84 + 1024 <= MAX_REQUEST_BYTES);
 const _: () = assert!(MAX_WANTS * 60 + 1024 <= MAX_REQUEST_BYTES);
 
 /// How far a replica holds one log.
@@ -130,13 +130,4 @@ pub enum SyncResponse {
     Evidence(Vec<Run>),
     /// This node is not in that channel, or does not answer more of this peer's questions now.
     Unavailable,
-}
-
-/// A question about a channel with the channel's id: what travels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Addressed<T> {
-    /// The channel meant.
-    pub channel: ChannelId,
-    /// What is asked.
-    pub body: T,
 }

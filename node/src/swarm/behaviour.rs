@@ -1,0 +1,195 @@
+//! The libp2p protocols of a node, and why each setting that is not the default is what it is.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use libp2p::{
+    StreamProtocol, allow_block_list, connection_limits, gossipsub, identify, identity::Keypair, kad, mdns,
+    memory_connection_limits, ping, request_response, swarm::NetworkBehaviour, swarm::behaviour::toggle::Toggle,
+};
+use proto::{event::MAX_EVENT_BYTES, live};
+
+use super::{StartError, codec::ChannelCodec};
+
+/// The name of our Kademlia network; never the public IPFS one.
+pub const KAD_PROTOCOL: StreamProtocol = StreamProtocol::new("/starling/kad/1");
+
+/// The protocol of questions about channels.
+pub const CHANNEL_PROTOCOL: StreamProtocol = StreamProtocol::new("/starling/channel/1");
+
+/// What identify shows as the protocol version.
+pub const PROTOCOL_VERSION: &str = "/starling/1";
+
+/// What identify shows as the program.
+pub const AGENT: &str = concat!("starling/", env!("CARGO_PKG_VERSION"));
+
+/// Connections in all. Each costs about 100 kB and a task.
+pub const MAX_CONNECTIONS: u32 = 512;
+
+/// Connections to one peer: TCP and QUIC dialed from both sides at once, a relayed one, and one to spare.
+pub const MAX_CONNECTIONS_PER_PEER: u32 = 6;
+
+/// Connections being set up, each way: what a burst of dials may hold before it has proved any identity.
+pub const MAX_PENDING_CONNECTIONS: u32 = 64;
+
+/// Bytes of memory of the whole process above which no further connection is taken.
+pub const MAX_MEMORY_BYTES: usize = 1 << 30;
+
+/// Topics that one peer may subscribe to, as far as we keep track. gossipsub's default of 100 drops the whole hello of a
+/// peer in more rooms.
+pub const MAX_TOPICS_PER_PEER: usize = 1_024;
+
+/// Bytes in one gossip frame: the largest event, and the 16 KiB that gossipsub's size check, which measures its read buffer
+/// and not the frame, wants to spare.
+pub const MAX_GOSSIP_BYTES: usize = MAX_EVENT_BYTES + 16 * 1024;
+
+/// Bytes of control messages in one gossip frame. The default of 16 KiB is overrun by an IHAVE of a busy room, which closes
+/// the stream; the fifth time gossipsub is off on that connection for good.
+pub const MAX_GOSSIP_CONTROL_BYTES: usize = 256 * 1024;
+
+/// Ids in one IHAVE: at 22 bytes each they stay far below [`MAX_GOSSIP_CONTROL_BYTES`].
+pub const MAX_IHAVE_IDS: usize = 2_500;
+
+/// Seconds until a question without an answer has failed.
+pub const CALL_TIMEOUT_S: u64 = 20;
+
+/// Questions under way on one connection, each way.
+pub const MAX_CALLS_PER_CONNECTION: usize = 64;
+
+const _: () = assert!(MAX_IHAVE_IDS * 22 * 4 < MAX_GOSSIP_CONTROL_BYTES);
+
+/// Gossip with a bound on subscriptions.
+pub type Gossip = gossipsub::Behaviour<
+    gossipsub::IdentityTransform,
+    gossipsub::MaxCountSubscriptionFilter<gossipsub::AllowAllSubscriptionFilter>,
+>;
+
+/// All protocols of a node.
+#[derive(NetworkBehaviour)]
+pub struct Behaviour {
+    /// First, so that what they deny costs nobody else anything.
+    pub blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    /// Bounds on connections.
+    pub limits: connection_limits::Behaviour,
+    /// No new connections when memory runs out.
+    pub memory: memory_connection_limits::Behaviour,
+    /// Who is there, and where it listens.
+    pub identify: identify::Behaviour,
+    /// Whether it is still there.
+    pub ping: ping::Behaviour,
+    /// Finding peers.
+    pub kad: kad::Behaviour<kad::store::MemoryStore>,
+    /// Finding peers on the local network.
+    pub mdns: Toggle<mdns::tokio::Behaviour>,
+    /// Live events and presence.
+    pub gossip: Gossip,
+    /// Questions and answers about channels.
+    pub calls: request_response::Behaviour<ChannelCodec>,
+}
+
+impl Behaviour {
+    /// All protocols, configured.
+    ///
+    /// # Errors
+    /// [`StartError::Behaviour`] when one refuses its configuration.
+    pub fn new(keypair: &Keypair, with_mdns: bool) -> Result<Self, StartError> {
+        let peer_id = keypair.public().to_peer_id();
+        Ok(Self {
+            blocked: allow_block_list::Behaviour::default(),
+            limits: connection_limits::Behaviour::new(
+                connection_limits::ConnectionLimits::default()
+                    .with_max_established(Some(MAX_CONNECTIONS))
+                    .with_max_established_per_peer(Some(MAX_CONNECTIONS_PER_PEER))
+                    .with_max_pending_incoming(Some(MAX_PENDING_CONNECTIONS))
+                    .with_max_pending_outgoing(Some(MAX_PENDING_CONNECTIONS)),
+            ),
+            memory: memory_connection_limits::Behaviour::with_max_bytes(MAX_MEMORY_BYTES),
+            identify: identify::Behaviour::new(
+                identify::Config::new(PROTOCOL_VERSION.into(), keypair.public())
+                    .with_agent_version(AGENT.into())
+                    // A node that begins to listen elsewhere is found there at once.
+                    .with_push_listen_addr_updates(true),
+            ),
+            ping: ping::Behaviour::default(),
+            kad: kademlia(peer_id),
+            mdns: mdns(peer_id, with_mdns).into(),
+            gossip: gossip()?,
+            calls: request_response::Behaviour::with_codec(
+                ChannelCodec,
+                [(CHANNEL_PROTOCOL, request_response::ProtocolSupport::Full)],
+                request_response::Config::default()
+                    .with_request_timeout(Duration::from_secs(CALL_TIMEOUT_S))
+                    .with_max_concurrent_streams(MAX_CALLS_PER_CONNECTION),
+            ),
+        })
+    }
+}
+
+fn kademlia(peer_id: libp2p::PeerId) -> kad::Behaviour<kad::store::MemoryStore> {
+    let mut config = kad::Config::new(KAD_PROTOCOL);
+    config.set_query_timeout(Duration::from_secs(30));
+    if let Some(disjoint_replication) = NonZeroUsize::new(20) {
+        config.set_replication_factor(disjoint_replication);
+    }
+    let mut kad = kad::Behaviour::with_config(peer_id, kad::store::MemoryStore::new(peer_id), config);
+    // Left alone, kad is a client until an external address is confirmed, and two clients never find each other. Until
+    // reachability is measured every node serves.
+    kad.set_mode(Some(kad::Mode::Server));
+    kad
+}
+
+fn mdns(peer_id: libp2p::PeerId, wanted: bool) -> Option<mdns::tokio::Behaviour> {
+    if !wanted {
+        return None;
+    }
+    mdns::tokio::Behaviour::new(mdns::Config::default(), peer_id)
+        .inspect_err(|error| tracing::warn!("not looking for nodes on the local network: mDNS does not work here: {error}"))
+        .ok()
+}
+
+fn gossip() -> Result<Gossip, StartError> {
+    let refused = |what, reason: String| StartError::Behaviour { what, reason };
+    let config = gossipsub::ConfigBuilder::default()
+        // We sign events ourselves and check that once, after duplicates are dropped; gossipsub would check each duplicate.
+        .validation_mode(gossipsub::ValidationMode::Anonymous)
+        // A message is passed on only when it is verified and durable here.
+        .validate_messages()
+        // Over the whole frame, signature included: with an id over the event alone, a copy with a broken signature that
+        // comes first would make gossip drop the true one as a duplicate. 20 bytes keep IHAVEs short.
+        .message_id_fn(|message| gossipsub::MessageId::from(live::message_id(&message.data).to_vec()))
+        .max_transmit_size(MAX_GOSSIP_BYTES)
+        .max_control_message_size(MAX_GOSSIP_CONTROL_BYTES)
+        .max_metadata_gossip(MAX_IHAVE_IDS)
+        // A burst of a thousand messages a second must fit the queue to a neighbour; repair brings what does not.
+        .connection_handler_queue_len(10_000)
+        .build()
+        .map_err(|error| refused("gossip", error.to_string()))?;
+    let filter = gossipsub::MaxCountSubscriptionFilter {
+        filter: gossipsub::AllowAllSubscriptionFilter {},
+        max_subscribed_topics: MAX_TOPICS_PER_PEER,
+        max_subscriptions_per_request: MAX_TOPICS_PER_PEER,
+    };
+    let mut gossip = Gossip::new_with_subscription_filter(gossipsub::MessageAuthenticity::Anonymous, config, filter)
+        .map_err(|error| refused("gossip", error.to_owned()))?;
+    gossip.with_peer_score(scoring(), gossipsub::PeerScoreThresholds::default()).map_err(|error| refused("gossip", error))?;
+    Ok(gossip)
+}
+
+/// Scores by invalid messages and protocol abuse only.
+fn scoring() -> gossipsub::PeerScoreParams {
+    gossipsub::PeerScoreParams {
+        // Many honest nodes share an address: a household, a carrier's NAT, one machine in a test.
+        ip_colocation_factor_weight: 0.0,
+        ..Default::default()
+    }
+}
+
+/// How a room's topic is scored.
+pub fn topic_scoring() -> gossipsub::TopicScoreParams {
+    gossipsub::TopicScoreParams {
+        topic_weight: 1.0,
+        // The penalty for delivering little is squared and starts after 5 s: in a quiet room everybody would be graylisted.
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        ..Default::default()
+    }
+}

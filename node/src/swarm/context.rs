@@ -1,0 +1,79 @@
+//! What the swarm task lends to a capability while it handles one thing.
+
+use std::collections::VecDeque;
+
+use libp2p::PeerId;
+use proto::{offence::Offence, time::Now};
+use tokio::sync::broadcast;
+
+use super::{behaviour::Behaviour, calls::Calls, journal::Journal, reads::Reads};
+use crate::model::NodeEvent;
+
+/// Something that one capability wants of another. Drained, in order, after each action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// A peer broke the protocol: for the guard.
+    Penalise {
+        /// Who.
+        peer: PeerId,
+        /// How.
+        offence: Offence,
+    },
+    /// A peer came into one of our rooms: its connection is worth keeping.
+    RoomPeer {
+        /// Who.
+        peer: PeerId,
+    },
+    /// A peer is in none of our rooms any more.
+    NoRoomPeer {
+        /// Who.
+        peer: PeerId,
+    },
+    /// A peer is banned: for the connections.
+    Banned {
+        /// Who.
+        peer: PeerId,
+    },
+    /// A ban ended.
+    Unbanned {
+        /// Who.
+        peer: PeerId,
+    },
+}
+
+/// The lent parts. Nothing here is ever awaited.
+pub struct Cx<'a> {
+    /// The time at which the action is handled.
+    pub now: Now,
+    /// The libp2p protocols.
+    pub behaviour: &'a mut Behaviour,
+    /// The way to the disk.
+    pub journal: &'a mut Journal,
+    /// Questions under way.
+    pub calls: &'a mut Calls,
+    /// Reads under way.
+    pub reads: &'a mut Reads,
+    /// Wishes to other capabilities.
+    pub effects: &'a mut VecDeque<Effect>,
+    /// Reports to users.
+    pub reports: &'a broadcast::Sender<NodeEvent>,
+}
+
+impl Cx<'_> {
+    /// Tells whoever listens.
+    pub fn report(&self, event: NodeEvent) {
+        // Without a subscriber there is nobody to tell.
+        let _ = self.reports.send(event);
+    }
+
+    /// Tells the user and the log that something is wrong.
+    pub fn warn(&self, text: String) {
+        tracing::warn!("{text}");
+        self.report(NodeEvent::Warning { text });
+    }
+
+    /// Holds an offence against a peer.
+    pub fn penalise(&mut self, peer: PeerId, offence: Offence) {
+        self.effects.push_back(Effect::Penalise { peer, offence });
+    }
+}

@@ -1,0 +1,130 @@
+//! What is on its way to the store.
+//!
+//! At most one batch is under way; what comes meanwhile gathers in the next one. So the store is never overloaded by the
+//! swarm task, commits stay in order, and the busier the node, the more events share one fsync. What gathers is bounded by
+//! the replicas ([`proto::log::MAX_COMMITTING_BYTES`] each).
+
+use std::sync::Arc;
+
+use proto::{
+    channel::RoomName,
+    event::SignedEvent,
+    ids::ChannelId,
+    log::replica::CommitId,
+};
+use tokio::sync::oneshot;
+
+use crate::{
+    handle::{Answer, CallError},
+    store::{Batch, Evidence, KnownPeer, Request, Store, StoreError},
+};
+
+/// What waits for a batch to become durable.
+#[derive(Debug, Default)]
+struct Waiting {
+    commits: Vec<(ChannelId, CommitId)>,
+    answers: Vec<Answer<()>>,
+}
+
+/// A batch was answered.
+#[derive(Debug)]
+pub struct Written {
+    /// The commits in it, in order, and for a failure also those that had gathered behind it.
+    pub commits: Vec<(ChannelId, CommitId)>,
+    /// Whether it is durable.
+    pub result: Result<(), StoreError>,
+}
+
+/// The queue to the store.
+pub struct Journal {
+    store: Arc<dyn Store>,
+    next: Batch,
+    next_waiting: Waiting,
+    in_flight: Option<(Waiting, oneshot::Receiver<Result<(), StoreError>>)>,
+    last_error: Option<StoreError>,
+}
+
+impl Journal {
+    /// A queue to `store`.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, next: Batch::default(), next_waiting: Waiting::default(), in_flight: None, last_error: None }
+    }
+
+    /// Adds events of a channel.
+    pub fn append(&mut self, channel: ChannelId, commit: CommitId, events: Vec<SignedEvent>) {
+        self.next.events.extend(events);
+        self.next_waiting.commits.push((channel, commit));
+    }
+
+    /// Adds proof of a fork.
+    pub fn evidence(&mut self, evidence: Evidence) {
+        self.next.evidence.push(evidence);
+    }
+
+    /// Notes that a room was joined or left; `answer` is told when that is durable.
+    pub fn room(&mut self, room: &RoomName, joined: bool, answer: Option<Answer<()>>) {
+        self.next.rooms.push((room.to_string(), joined));
+        self.next_waiting.answers.extend(answer);
+    }
+
+    /// Notes a peer to dial after a restart.
+    pub fn remember(&mut self, peer: KnownPeer) {
+        self.next.peers.retain(|known| known.peer != peer.peer);
+        self.next.peers.push(peer);
+    }
+
+    /// Forgets such a peer.
+    pub fn forget(&mut self, peer: Vec<u8>) {
+        self.next.peers.retain(|known| known.peer != peer);
+        self.next.forget_peers.push(peer);
+    }
+
+    /// What is wrong with the store; `None` when the last write went well.
+    pub fn last_error(&self) -> Option<&StoreError> {
+        self.last_error.as_ref()
+    }
+
+    /// Whether nothing is under way or waiting.
+    pub fn is_idle(&self) -> bool {
+        self.in_flight.is_none() && self.next.is_empty()
+    }
+
+    /// Hands the gathered batch to the store, if the one before has been answered. Returns what failed at once.
+    pub fn flush(&mut self) -> Option<Written> {
+        if self.in_flight.is_some() || self.next.is_empty() {
+            return None;
+        }
+        let (reply, receiver) = oneshot::channel();
+        let batch = std::mem::take(&mut self.next);
+        let waiting = std::mem::take(&mut self.next_waiting);
+        match self.store.submit(Request::Commit { batch, reply }) {
+            Ok(()) => {
+                self.in_flight = Some((waiting, receiver));
+                None
+            }
+            Err(error) => Some(self.conclude(waiting, Err(error))),
+        }
+    }
+
+    /// Waits for the batch under way; for ever when there is none. Cancel safe.
+    pub async fn written(&mut self) -> Written {
+        let Some((_, receiver)) = &mut self.in_flight else { return std::future::pending().await };
+        let result = receiver.await.unwrap_or(Err(StoreError::Closed));
+        let waiting = self.in_flight.take().map(|(waiting, _)| waiting).unwrap_or_default();
+        self.conclude(waiting, result)
+    }
+
+    fn conclude(&mut self, mut waiting: Waiting, result: Result<(), StoreError>) -> Written {
+        if result.is_err() {
+            // Events that follow a lost one would leave a gap: what has gathered is lost with it, and repaired later.
+            self.next.events.clear();
+            waiting.commits.append(&mut self.next_waiting.commits);
+        }
+        self.last_error = result.clone().err();
+        for answer in waiting.answers {
+            // Whoever asked may have gone.
+            let _ = answer.send(result.clone().map_err(CallError::Store));
+        }
+        Written { commits: waiting.commits, result }
+    }
+}
