@@ -3,11 +3,13 @@
 //! Everything here is pure: no clock, no I/O, no global randomness, no iteration in random order.
 
 pub mod backoff;
+pub mod call;
 pub mod channel;
 pub mod chat;
 pub mod event;
 pub mod hlc;
 pub mod ids;
+pub mod live;
 pub mod log;
 pub mod offence;
 pub mod presence;

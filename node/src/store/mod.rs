@@ -8,7 +8,12 @@
 //! | [`sled::SledStore`] | users | a write is answered after it was flushed *and* fsynced |
 //! | [`memory::MemoryStore`] | tests and simulation | none, and no threads |
 
+mod check;
+#[cfg(test)]
+mod contract;
 pub mod memory;
+mod peers;
+mod runs;
 pub mod sled;
 
 use proto::{
@@ -39,6 +44,9 @@ pub enum StoreError {
     /// The disk or the database failed. It takes no more writes until the node is started again.
     #[error("the store failed: {0}; restart the node, and what is damaged will be set aside")]
     Failed(String),
+    /// The batch does not fit what is stored, or could not be passed on to peers. A mistake of the caller; nothing was written.
+    #[error("the store refused a batch that does not fit: {0}; please report this")]
+    Rejected(String),
     /// The store was shut down.
     #[error("the store is closed")]
     Closed,
@@ -49,7 +57,7 @@ impl StoreError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Overloaded | Self::DiskFull { .. } => true,
-            Self::Failed(_) | Self::Closed => false,
+            Self::Failed(_) | Self::Rejected(_) | Self::Closed => false,
         }
     }
 }
@@ -82,6 +90,18 @@ pub struct Evidence {
     pub runs: Vec<Run>,
 }
 
+/// Peers remembered, at most; those not seen for longest make room. Some 100 bytes each, read at every start.
+pub const MAX_KNOWN_PEERS: usize = 1_000;
+
+/// Addresses remembered of one peer, at most; the first ones, which are the best, are kept.
+pub const MAX_PEER_ADDRESSES: usize = 16;
+
+/// Bytes: longer addresses are not remembered. Real ones take about 100.
+pub const MAX_ADDRESS_BYTES: usize = 256;
+
+/// Bytes: the longest peer id. One of an Ed25519 key takes 38.
+pub const MAX_PEER_ID_BYTES: usize = 64;
+
 /// A peer worth dialing after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownPeer {
@@ -109,13 +129,17 @@ pub struct Snapshot {
 /// Changes that become durable together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Batch {
-    /// New events. Those of one log are in order and follow what is stored of it without a gap; the last of them is signed.
+    /// New events. Those of one log are in order and follow what is stored of it without a gap; the last of them is signed,
+    /// and from one signature to the next is a run that fits an answer ([`proto::event::MAX_RUN_EVENTS`],
+    /// [`proto::log::message::MAX_RUNS_BYTES`]), so that all of it can be passed on. Anything else is
+    /// [`StoreError::Rejected`].
     pub events: Vec<SignedEvent>,
-    /// Proofs of forked logs; the logs named become frozen. At most one is kept for each log.
+    /// Proofs of forked logs; the logs named become frozen. The first proof against a log is kept, later ones are not. A log
+    /// of which no event is held has no [`Head`] to show this by.
     pub evidence: Vec<Evidence>,
     /// Rooms joined (`true`) and left (`false`), in order.
     pub rooms: Vec<(String, bool)>,
-    /// Known peers to add or replace.
+    /// Known peers to add or replace, within [`MAX_KNOWN_PEERS`], [`MAX_PEER_ADDRESSES`] and [`MAX_ADDRESS_BYTES`].
     pub peers: Vec<KnownPeer>,
     /// Peer ids to forget.
     pub forget_peers: Vec<Vec<u8>>,

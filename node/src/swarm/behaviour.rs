@@ -142,7 +142,9 @@ fn mdns(peer_id: libp2p::PeerId, wanted: bool) -> Option<mdns::tokio::Behaviour>
         return None;
     }
     mdns::tokio::Behaviour::new(mdns::Config::default(), peer_id)
-        .inspect_err(|error| tracing::warn!("not looking for nodes on the local network: mDNS does not work here: {error}"))
+        .inspect_err(|error| {
+            tracing::warn!("not looking for nodes on the local network: mDNS does not work here: {error}")
+        })
         .ok()
 }
 
@@ -158,7 +160,7 @@ fn gossip() -> Result<Gossip, StartError> {
         .message_id_fn(|message| gossipsub::MessageId::from(live::message_id(&message.data).to_vec()))
         .max_transmit_size(MAX_GOSSIP_BYTES)
         .max_control_message_size(MAX_GOSSIP_CONTROL_BYTES)
-        .max_metadata_gossip(MAX_IHAVE_IDS)
+        .max_control_messages_sent(MAX_IHAVE_IDS)
         // A burst of a thousand messages a second must fit the queue to a neighbour; repair brings what does not.
         .connection_handler_queue_len(10_000)
         .build()
@@ -170,7 +172,9 @@ fn gossip() -> Result<Gossip, StartError> {
     };
     let mut gossip = Gossip::new_with_subscription_filter(gossipsub::MessageAuthenticity::Anonymous, config, filter)
         .map_err(|error| refused("gossip", error.to_owned()))?;
-    gossip.with_peer_score(scoring(), gossipsub::PeerScoreThresholds::default()).map_err(|error| refused("gossip", error))?;
+    gossip
+        .with_peer_score(scoring(), gossipsub::PeerScoreThresholds::default())
+        .map_err(|error| refused("gossip", error))?;
     Ok(gossip)
 }
 

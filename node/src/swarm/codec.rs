@@ -45,7 +45,11 @@ impl request_response::Codec for ChannelCodec {
         wire::decode::<Question, MAX_QUESTION_BYTES>(&frame).map_err(invalid)
     }
 
-    async fn read_response<T: AsyncRead + Unpin + Send>(&mut self, _: &Self::Protocol, io: &mut T) -> io::Result<Answer> {
+    async fn read_response<T: AsyncRead + Unpin + Send>(
+        &mut self,
+        _: &Self::Protocol,
+        io: &mut T,
+    ) -> io::Result<Answer> {
         let frame = read_frame(io, MAX_ANSWER_BYTES).await?;
         wire::decode::<Answer, MAX_ANSWER_BYTES>(&frame).map_err(invalid)
     }

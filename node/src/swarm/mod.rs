@@ -1,19 +1,57 @@
 //! The swarm task: one task owns the libp2p swarm and everything that is decided with it.
+//!
+//! | file | owns |
+//! |---|---|
+//! | [`task`] | the loop: one action at a time, none of which waits |
+//! | [`behaviour`], [`codec`] | the libp2p protocols and their settings |
+//! | [`rooms`], [`room`] | replicas and presence of the rooms joined |
+//! | [`network`] | finding peers, keeping connections |
+//! | [`guard`] | counting and punishing what breaks the protocol |
+//! | [`journal`], [`reads`] | what is on its way to and from the store |
+//! | [`calls`] | questions under way to and from peers |
+//! | [`peers`] | who is connected |
+//! | [`context`] | what a capability is lent while it handles something |
 
-use std::sync::Arc;
+mod behaviour;
+mod calls;
+mod codec;
+mod context;
+mod guard;
+mod journal;
+mod network;
+mod peers;
+mod reads;
+mod report;
+mod room;
+mod rooms;
+mod task;
 
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId,
+    Multiaddr, PeerId, Swarm,
     core::{muxing::StreamMuxerBox, transport::Boxed},
     identity::Keypair,
+    swarm::{self, SwarmEvent},
 };
-use proto::channel::RoomName;
+use proto::{
+    channel::{LOBBY, RoomName},
+    event::Signer,
+    ids::LogId,
+    presence::Profile,
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use tokio::sync::{broadcast, mpsc};
 
 use crate::{
     clock::Clock,
-    handle::Handle,
+    handle::{Handle, MAX_QUEUED_CALLS, MAX_QUEUED_REPORTS},
     store::{Snapshot, Store},
 };
+
+/// Seconds that a connection without streams is kept: long enough for gossip and kad to find a use for it.
+const IDLE_CONNECTION_S: u64 = 60;
 
 /// What the user decides about a node.
 #[derive(Debug, Clone)]
@@ -56,6 +94,9 @@ pub enum StartError {
     /// The key is not Ed25519.
     #[error("the identity key is not an Ed25519 key")]
     KeyType,
+    /// The display name cannot be used.
+    #[error("{0}")]
+    Name(String),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
@@ -78,6 +119,68 @@ pub enum StartError {
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn start(_parts: Parts) -> Result<Handle, StartError> {
-    Err(StartError::KeyType)
+pub async fn start(parts: Parts) -> Result<Handle, StartError> {
+    let Parts { keypair, settings, transport, store, snapshot, clock, seed } = parts;
+    let peer_id = keypair.public().to_peer_id();
+    let signer = Signer::new(keypair.clone()).ok_or(StartError::KeyType)?;
+    let profile = Profile::new(&settings.name, "").map_err(|error| StartError::Name(error.to_string()))?;
+    let mut rng = StdRng::from_seed(seed);
+
+    let behaviour = behaviour::Behaviour::new(&keypair, settings.mdns)?;
+    let config =
+        swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(IDLE_CONNECTION_S));
+    let mut swarm = Swarm::new(transport, behaviour, peer_id, config);
+    listen(&mut swarm, &settings.listen).await?;
+
+    let (commands, commands_receiver) = mpsc::channel(MAX_QUEUED_CALLS);
+    let (reports, _) = broadcast::channel(MAX_QUEUED_REPORTS);
+    let own_log = snapshot.log.unwrap_or_else(|| LogId(rng.random()));
+    let rooms_before: Vec<String> = snapshot.rooms;
+    let now = clock.now();
+    let mut task = task::Task {
+        swarm,
+        commands: commands_receiver,
+        reports: reports.clone(),
+        clock: clock.clone(),
+        journal: journal::Journal::new(store.clone()),
+        reads: reads::Reads::new(store.clone()),
+        calls: calls::Calls::default(),
+        rooms: rooms::Rooms::new(snapshot.heads, profile, signer, own_log, StdRng::from_rng(&mut rng)),
+        network: network::Network::new(settings.bootstrap.clone()),
+        guard: guard::Guard::default(),
+        peers: peers::Peers::default(),
+        effects: VecDeque::new(),
+        started: now,
+        stopping: None,
+        settings,
+    };
+    let lobby = LOBBY.parse().into_iter();
+    let before = rooms_before.iter().filter_map(|name| name.parse().ok());
+    let wanted: Vec<RoomName> = lobby.chain(before).chain(task.settings.rooms.clone()).collect();
+    task.join_all(now, wanted);
+    tokio::spawn(task.run());
+    Ok(Handle { peer_id, commands, events: reports, store, clock })
+}
+
+/// Takes all addresses, or fails with the first that cannot be taken.
+async fn listen(swarm: &mut Swarm<behaviour::Behaviour>, addresses: &[Multiaddr]) -> Result<(), StartError> {
+    for address in addresses {
+        let failed = |reason: String| StartError::Listen { address: address.clone(), reason };
+        let listener = swarm.listen_on(address.clone()).map_err(|error| failed(error.to_string()))?;
+        loop {
+            match swarm.select_next_some().await {
+                SwarmEvent::NewListenAddr { listener_id, .. } if listener_id == listener => break,
+                SwarmEvent::ListenerClosed { listener_id, reason, .. } if listener_id == listener => {
+                    let reason = reason.err().map_or_else(|| "closed".to_owned(), |error| error.to_string());
+                    return Err(failed(reason));
+                }
+                SwarmEvent::ListenerError { listener_id, error } if listener_id == listener => {
+                    return Err(failed(error.to_string()));
+                }
+                // Nothing else matters before the start; whoever connects this early is met again.
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }

@@ -109,7 +109,8 @@ impl Rooms {
         }
         room.join(cx, self.profile.clone());
         let topic = room.topic().hash();
-        let subscribed = |(peer, topics): (&PeerId, Vec<&gossipsub::TopicHash>)| topics.contains(&&topic).then_some(*peer);
+        let subscribed =
+            |(peer, topics): (&PeerId, Vec<&gossipsub::TopicHash>)| topics.contains(&&topic).then_some(*peer);
         let mut present: Vec<PeerId> = cx.behaviour.gossip.all_peers().filter_map(subscribed).collect();
         // gossip keeps its peers in a hash map; what we do must not depend on its order.
         present.sort();
@@ -157,8 +158,10 @@ impl Rooms {
         cx.behaviour.gossip.unsubscribe(room.topic());
         cx.journal.room(name, false, Some(answer));
         let peers: Vec<PeerId> = room.replica().peers().copied().collect();
+        for peer in &peers {
+            room.peer_down(cx, *peer);
+        }
         for peer in peers {
-            room.peer_down(cx, peer);
             self.no_longer_shared(cx, peer);
         }
     }
@@ -329,7 +332,10 @@ impl Rooms {
     pub fn warnings(&self) -> Vec<String> {
         let worst = self.rooms.values().filter_map(Room::refusals).max();
         let clock = worst.map(|(ahead_ms, peers)| {
-            format!("{peers} peer(s) find this machine's clock {} minutes ahead and refuse our messages", ahead_ms / 60_000)
+            format!(
+                "{peers} peer(s) find this machine's clock {} minutes ahead and refuse our messages",
+                ahead_ms / 60_000
+            )
         });
         let frozen: u64 = self.rooms.values().map(|room| room.replica().frozen_logs()).sum();
         let forks = (frozen > 0).then(|| format!("{frozen} log(s) are frozen because their author forked them"));

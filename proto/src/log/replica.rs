@@ -317,8 +317,8 @@ impl Replica {
     }
 
     /// Connected members.
-    pub fn peer_count(&self) -> usize {
-        self.planner.peer_count()
+    pub fn peers(&self) -> impl Iterator<Item = &PeerId> {
+        self.planner.peers()
     }
 
     /// How far each log is held.

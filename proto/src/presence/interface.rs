@@ -5,7 +5,7 @@ use libp2p_identity::PeerId;
 use super::message::{PresenceRequest, PresenceResponse, Profile, SignedAnnouncement};
 #[cfg(doc)]
 use crate::time::Now;
-use crate::{ids::Author, offence::Offence};
+use crate::{ids::Author, live::Verdict, offence::Offence};
 
 /// Something that concerns a room's presence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,17 +50,6 @@ pub enum Input {
         /// The id in [`Output::Send`].
         id: u64,
     },
-}
-
-/// What gossip is to do with an announcement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Pass it on.
-    Accept,
-    /// Drop it; nobody is to blame.
-    Ignore,
-    /// Drop it and blame the neighbour.
-    Reject,
 }
 
 /// A member as shown.

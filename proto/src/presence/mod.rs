@@ -50,6 +50,7 @@ use crate::{
     backoff::jittered,
     event::Signer,
     ids::{Author, ChannelId},
+    live::Verdict,
     offence::Offence,
     time::{Deadline, Now},
 };

@@ -1,0 +1,79 @@
+//! Who is connected, where, how fast, and with what program.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
+
+/// Characters kept of the program's name that a peer gives.
+const MAX_AGENT_CHARS: usize = 64;
+
+/// One connected peer.
+#[derive(Debug, Clone, Default)]
+pub struct Connected {
+    /// The remote address of each connection.
+    pub connections: BTreeMap<ConnectionId, Multiaddr>,
+    /// Round-trip time of the last ping.
+    pub rtt: Option<Duration>,
+    /// The program it names.
+    pub agent: Option<String>,
+}
+
+/// All connected peers. Bounded by the connection limits.
+#[derive(Debug, Clone, Default)]
+pub struct Peers {
+    connected: BTreeMap<PeerId, Connected>,
+}
+
+impl Peers {
+    /// A connection was made; whether it is the first to that peer.
+    pub fn opened(&mut self, peer: PeerId, connection: ConnectionId, address: Multiaddr) -> bool {
+        let entry = self.connected.entry(peer).or_default();
+        entry.connections.insert(connection, address);
+        entry.connections.len() == 1
+    }
+
+    /// A connection ended; whether it was the last to that peer.
+    pub fn closed(&mut self, peer: PeerId, connection: ConnectionId) -> bool {
+        let Some(entry) = self.connected.get_mut(&peer) else { return false };
+        entry.connections.remove(&connection);
+        let last = entry.connections.is_empty();
+        if last {
+            self.connected.remove(&peer);
+        }
+        last
+    }
+
+    /// A ping came back.
+    pub fn pinged(&mut self, peer: &PeerId, rtt: Duration) {
+        if let Some(entry) = self.connected.get_mut(peer) {
+            entry.rtt = Some(rtt);
+        }
+    }
+
+    /// A peer named its program.
+    pub fn identified(&mut self, peer: &PeerId, agent: &str) {
+        if let Some(entry) = self.connected.get_mut(peer) {
+            entry.agent = Some(agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT_CHARS).collect());
+        }
+    }
+
+    /// A connected peer.
+    pub fn get(&self, peer: &PeerId) -> Option<&Connected> {
+        self.connected.get(peer)
+    }
+
+    /// All connected peers.
+    pub fn iter(&self) -> impl Iterator<Item = (&PeerId, &Connected)> {
+        self.connected.iter()
+    }
+
+    /// How many are connected.
+    pub fn len(&self) -> usize {
+        self.connected.len()
+    }
+
+    /// Whether nobody is.
+    pub fn is_empty(&self) -> bool {
+        self.connected.is_empty()
+    }
+}

@@ -1,0 +1,66 @@
+//! What the task tells of itself.
+
+use proto::time::Now;
+
+use super::task::Task;
+use crate::model::{Peer, Refusals, Room, Status};
+
+/// The node's own state.
+pub(super) fn status(task: &Task, now: Now) -> Status {
+    let peer_id = *task.swarm.local_peer_id();
+    let listen = task.swarm.listeners().map(|address| format!("{address}/p2p/{peer_id}")).collect();
+    let store = task.journal.last_error().map_or_else(|| "ok".to_owned(), ToString::to_string);
+    Status {
+        peer_id: peer_id.to_string(),
+        name: task.settings.name.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        uptime_s: now.mono_ms.saturating_sub(task.started.mono_ms) / 1_000,
+        listen,
+        connected_peers: task.peers.len() as u64,
+        known_peers: task.network.known() as u64,
+        rooms: task.rooms.joined().len() as u64,
+        events: task.rooms.events(),
+        closed_network: task.settings.closed_network,
+        store,
+        refused: task.guard.counts().map(|(reason, count)| Refusals { reason: reason.into(), count }).collect(),
+        warnings: task.network.warnings().into_iter().chain(task.rooms.warnings()).collect(),
+    }
+}
+
+/// Known peers, connected ones first.
+pub(super) fn peers(task: &Task) -> Vec<Peer> {
+    let gossip = &task.swarm.behaviour().gossip;
+    let connected = task.peers.iter().map(|(peer, info)| Peer {
+        peer_id: peer.to_string(),
+        connected: true,
+        addresses: info.connections.values().map(ToString::to_string).collect(),
+        rtt_us: info.rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
+        agent: info.agent.clone(),
+        rooms: task.rooms.shared_with(gossip, peer),
+        banned: None,
+    });
+    let others = task.network.book().into_iter().filter(|(peer, _)| task.peers.get(peer).is_none());
+    let others = others.map(|(peer, addresses)| Peer {
+        peer_id: peer.to_string(),
+        connected: false,
+        addresses,
+        rtt_us: None,
+        agent: None,
+        rooms: Vec::new(),
+        banned: task.guard.banned(&peer),
+    });
+    connected.chain(others).collect()
+}
+
+/// Rooms joined, by name.
+pub(super) fn rooms(task: &Task) -> Vec<Room> {
+    let show = |room: &super::room::Room| Room {
+        room: room.name().to_string(),
+        channel: room.channel().to_string(),
+        events: room.replica().events(),
+        present: room.present() as u64,
+        peers: room.replica().peers().count() as u64,
+        frozen_logs: room.replica().frozen_logs(),
+    };
+    task.rooms.joined().into_iter().map(show).collect()
+}

@@ -1,0 +1,356 @@
+//! The task that owns the swarm.
+//!
+//! Each turn waits for one [`Action`], applies it without waiting for anything, does what has become due, passes wishes
+//! between capabilities, and hands the store what has gathered. So nothing here can be stalled by a slow disk, a slow peer or
+//! a slow user. The downside: one action's work delays all others, so no action may do much.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use libp2p::{Swarm, request_response, swarm::SwarmEvent};
+use proto::{
+    call::{Answer, Question},
+    offence::Offence,
+    time::{Deadline, Now},
+    wire::DecodeError,
+};
+use tokio::sync::{broadcast, mpsc};
+
+use super::{
+    Settings,
+    behaviour::{Behaviour, BehaviourEvent},
+    calls::Calls,
+    codec,
+    context::{Cx, Effect},
+    guard::Guard,
+    journal::{Journal, Written},
+    network::Network,
+    peers::Peers,
+    reads::{Read, Reads},
+    report,
+    rooms::Rooms,
+};
+use crate::{
+    clock::Clock,
+    handle::{self, CallError, Command},
+    model::NodeEvent,
+};
+
+/// Milliseconds that a node goes on after its goodbye, for it to be sent.
+const GOODBYE_MS: u64 = 250;
+
+/// Milliseconds after which a stopping node stops waiting for its store.
+const MAX_STOP_MS: u64 = 10_000;
+
+/// Actions of one kind that are handled before timers and others get a turn again.
+const MAX_BURST: usize = 64;
+
+/// Something to react to.
+enum Action {
+    Swarm(Box<SwarmEvent<BehaviourEvent>>),
+    Command(Command),
+    Written(Written),
+    Read(Read),
+    Timeout,
+}
+
+/// Stopping, in steps.
+struct Stopping {
+    answers: Vec<handle::Answer<()>>,
+    /// When the goodbye has had its time.
+    earliest: Deadline,
+    /// When the store has had its time.
+    latest: Deadline,
+}
+
+/// The task's state: the swarm, and each capability.
+pub(super) struct Task {
+    pub swarm: Swarm<Behaviour>,
+    pub commands: mpsc::Receiver<Command>,
+    pub reports: broadcast::Sender<NodeEvent>,
+    pub clock: Arc<dyn Clock>,
+    pub settings: Settings,
+    pub journal: Journal,
+    pub reads: Reads,
+    pub calls: Calls,
+    pub rooms: Rooms,
+    pub network: Network,
+    pub guard: Guard,
+    pub peers: Peers,
+    pub effects: VecDeque<Effect>,
+    pub started: Now,
+    pub stopping: Option<StoppingState>,
+}
+
+/// Opaque outside of this file.
+pub(super) struct StoppingState(Stopping);
+
+/// Splits the task into the capability named and a context lent from the rest.
+macro_rules! lend {
+    ($task:ident, $now:expr) => {
+        &mut Cx {
+            now: $now,
+            behaviour: $task.swarm.behaviour_mut(),
+            journal: &mut $task.journal,
+            calls: &mut $task.calls,
+            reads: &mut $task.reads,
+            effects: &mut $task.effects,
+            reports: &$task.reports,
+        }
+    };
+}
+
+impl Task {
+    /// Runs until told to stop.
+    pub async fn run(mut self) {
+        self.turn_end(self.clock.now());
+        loop {
+            let action = self.select().await;
+            let now = self.clock.now();
+            self.apply(now, action);
+            self.burst(now);
+            self.turn_end(now);
+            if self.has_stopped(now) {
+                break;
+            }
+        }
+        for answer in self.stopping.into_iter().flat_map(|stopping| stopping.0.answers) {
+            // The caller may have gone.
+            let _ = answer.send(Ok(()));
+        }
+    }
+
+    /// Joins rooms, each durably.
+    pub fn join_all(&mut self, now: Now, names: Vec<proto::channel::RoomName>) {
+        for name in names {
+            self.rooms.join(lend!(self, now), name, None);
+        }
+    }
+
+    /// The only place that waits.
+    async fn select(&mut self) -> Action {
+        let wait = self.deadline().map(|at| at.0.saturating_sub(self.clock.now().mono_ms));
+        let timeout = async {
+            match wait {
+                Some(wait_ms) => tokio::time::sleep(Duration::from_millis(wait_ms)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            written = self.journal.written() => Action::Written(written),
+            event = self.swarm.select_next_some() => Action::Swarm(Box::new(event)),
+            Some(command) = self.commands.recv() => Action::Command(command),
+            read = self.reads.next() => Action::Read(read),
+            () = timeout => Action::Timeout,
+        }
+    }
+
+    /// Handles what is ready already, so that it shares a turn: one batch to the store, one look at the timers.
+    fn burst(&mut self, now: Now) {
+        for _ in 0..MAX_BURST {
+            let Ok(command) = self.commands.try_recv() else { break };
+            self.apply(now, Action::Command(command));
+        }
+    }
+
+    fn apply(&mut self, now: Now, action: Action) {
+        match action {
+            Action::Swarm(event) => self.swarm_event(now, *event),
+            Action::Command(command) => self.command(now, command),
+            Action::Written(written) => self.written(now, &written),
+            Action::Read(read) => self.rooms.read(lend!(self, now), read),
+            Action::Timeout => {}
+        }
+    }
+
+    fn written(&mut self, now: Now, written: &Written) {
+        if let Err(error) = &written.result {
+            lend!(self, now).warn(format!("messages could not be stored: {error}"));
+        }
+        self.rooms.written(lend!(self, now), written);
+    }
+
+    /// What ends every turn: timers, wishes between capabilities, the store.
+    fn turn_end(&mut self, now: Now) {
+        self.rooms.timeout(lend!(self, now));
+        self.guard.timeout(lend!(self, now));
+        while let Some(effect) = self.effects.pop_front() {
+            match effect {
+                Effect::Penalise { peer, offence } => self.guard.penalise(lend!(self, now), peer, offence),
+                Effect::RoomPeer { peer } => self.network.protect(now, peer),
+                Effect::NoRoomPeer { peer } => self.network.unprotect(now, peer),
+                Effect::Banned { peer } => self.network.banned(now, peer),
+                Effect::Unbanned { peer } => self.network.unbanned(now, peer),
+            }
+        }
+        self.network.timeout(now);
+        self.network.drain(now, &mut self.swarm, &mut self.journal);
+        if let Some(failed) = self.journal.flush() {
+            self.written(now, &failed);
+        }
+    }
+
+    fn deadline(&self) -> Option<Deadline> {
+        let stop = self.stopping.as_ref().map(|stopping| {
+            let Stopping { earliest, latest, .. } = &stopping.0;
+            if self.journal.is_idle() { *earliest } else { *latest }
+        });
+        [stop, self.rooms.deadline(), self.guard.deadline(), self.network.deadline()].into_iter().flatten().min()
+    }
+
+    fn has_stopped(&self, now: Now) -> bool {
+        self.stopping.as_ref().is_some_and(|stopping| {
+            let Stopping { earliest, latest, .. } = &stopping.0;
+            (now.reached(*earliest) && self.journal.is_idle()) || now.reached(*latest)
+        })
+    }
+
+    fn command(&mut self, now: Now, command: Command) {
+        // Whoever asked may have gone: a failed send of an answer is nobody's loss.
+        match command {
+            Command::Status(answer) => drop(answer.send(Ok(report::status(self, now)))),
+            Command::Peers(answer) => drop(answer.send(Ok(report::peers(self)))),
+            Command::Rooms(answer) => drop(answer.send(Ok(report::rooms(self)))),
+            Command::Who(name, answer) => {
+                let found = self.rooms.joined().into_iter().find(|room| *room.name() == name);
+                drop(answer.send(found.map(|room| room.members(now)).ok_or(CallError::NotInRoom(name))));
+            }
+            Command::Join(name, answer) => self.rooms.join(lend!(self, now), name, Some(answer)),
+            Command::Leave(name, answer) => self.rooms.leave(lend!(self, now), &name, answer),
+            Command::Say(name, text, answer) => self.rooms.say(lend!(self, now), name, &text, answer),
+            Command::Dial(address, answer) => {
+                self.network.dial(now, &address);
+                drop(answer.send(Ok(())));
+            }
+            Command::Sync(answer) => {
+                self.rooms.sync(lend!(self, now));
+                drop(answer.send(Ok(())));
+            }
+            Command::Shutdown(answer) => self.stop(now, answer),
+        }
+    }
+
+    fn stop(&mut self, now: Now, answer: handle::Answer<()>) {
+        match &mut self.stopping {
+            Some(stopping) => stopping.0.answers.push(answer),
+            None => {
+                self.rooms.close(lend!(self, now));
+                self.stopping = Some(StoppingState(Stopping {
+                    answers: vec![answer],
+                    earliest: now.after(GOODBYE_MS),
+                    latest: now.after(MAX_STOP_MS),
+                }));
+            }
+        }
+    }
+
+    fn swarm_event(&mut self, now: Now, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.behaviour_event(now, event),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                let address = endpoint.get_remote_address().clone();
+                self.network.connected(now, peer_id, endpoint.is_dialer(), &address);
+                if self.peers.opened(peer_id, connection_id, address.clone()) {
+                    tracing::info!(%peer_id, %address, "connected");
+                    let address = address.to_string();
+                    lend!(self, now).report(NodeEvent::PeerConnected { peer_id: peer_id.to_string(), address });
+                }
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                if self.peers.closed(peer_id, connection_id) {
+                    tracing::info!(%peer_id, ?cause, "disconnected");
+                    self.network.disconnected(now, peer_id);
+                    self.rooms.disconnected(lend!(self, now), peer_id);
+                    lend!(self, now).report(NodeEvent::PeerDisconnected { peer_id: peer_id.to_string() });
+                }
+                self.calls.forget_gone();
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
+                self.network.dial_failed(now, peer_id, &error);
+            }
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                self.guard.refused_connection(&send_back_addr, &error, self.settings.closed_network);
+            }
+            SwarmEvent::NewListenAddr { address, .. } => tracing::info!(%address, "listening"),
+            SwarmEvent::ListenerError { error, .. } => tracing::warn!("a listener failed to accept: {error}"),
+            SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
+                lend!(self, now).warn(format!("no longer listening on {addresses:?}: {error}"));
+            }
+            // Other events tell of steps whose outcome is told by those above.
+            _ => {}
+        }
+    }
+
+    fn behaviour_event(&mut self, now: Now, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Gossip(event) => {
+                if self.guard.admits_gossip(lend!(self, now), &event) {
+                    self.rooms.gossip(lend!(self, now), event);
+                }
+            }
+            BehaviourEvent::Calls(event) => self.call_event(now, event),
+            BehaviourEvent::Identify(event) => {
+                self.network.identify(now, self.swarm.behaviour_mut(), &mut self.peers, event)
+            }
+            BehaviourEvent::Kad(event) => self.network.kad(now, event),
+            BehaviourEvent::Mdns(event) => self.network.mdns(now, event),
+            BehaviourEvent::Ping(event) => {
+                if let Ok(rtt) = event.result {
+                    self.peers.pinged(&event.peer, rtt);
+                }
+            }
+            BehaviourEvent::Blocked(never) => match never {},
+            BehaviourEvent::Limits(never) => match never {},
+            BehaviourEvent::Memory(never) => match never {},
+        }
+    }
+
+    fn call_event(&mut self, now: Now, event: request_response::Event<Question, Answer>) {
+        use request_response::{Event, Message};
+        match event {
+            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
+                let admitted = self.guard.admits_call(lend!(self, now), peer);
+                match self.calls.asked(peer, channel) {
+                    Ok(token) if admitted => self.rooms.asked(lend!(self, now), peer, token, request),
+                    Ok(token) => self.calls.answer(self.swarm.behaviour_mut(), token, request.topic.unavailable()),
+                    Err(way_back) => {
+                        // Gone already, if this fails.
+                        let _ = self.swarm.behaviour_mut().calls.send_response(way_back, request.topic.unavailable());
+                    }
+                }
+            }
+            Event::Message { message: Message::Response { request_id, response }, .. } => {
+                if let Some(outbound) = self.calls.concluded(request_id) {
+                    self.rooms.answered(lend!(self, now), outbound, response);
+                }
+            }
+            Event::OutboundFailure { peer, request_id, error, .. } => {
+                tracing::debug!(%peer, "a question came to nothing: {error}");
+                if let request_response::OutboundFailure::Io(error) = &error {
+                    self.blame(now, peer, error);
+                }
+                if let Some(outbound) = self.calls.concluded(request_id) {
+                    self.rooms.unanswered(lend!(self, now), outbound);
+                }
+            }
+            Event::InboundFailure { peer, error, .. } => {
+                if let request_response::InboundFailure::Io(error) = &error {
+                    self.blame(now, peer, error);
+                }
+                self.calls.forget_gone();
+            }
+            Event::ResponseSent { .. } => {}
+        }
+    }
+
+    /// Holds bytes that do not decode against whoever sent them; a stream that broke is nobody's fault.
+    fn blame(&mut self, now: Now, peer: libp2p::PeerId, error: &std::io::Error) {
+        let offence = match codec::decode_error(error) {
+            Some(DecodeError::TooLong { .. }) => Offence::Oversized,
+            Some(DecodeError::Version(_) | DecodeError::Malformed(_) | DecodeError::NotCanonical) => Offence::Malformed,
+            None => return,
+        };
+        lend!(self, now).penalise(peer, offence);
+    }
+}

@@ -1,0 +1,398 @@
+//! How connections are made: which addresses this node understands, and the stack beneath every stream.
+//!
+//! | address | stack | in a closed network |
+//! |---|---|---|
+//! | `/ip4/…/tcp/…` | TCP, Noise, yamux | a pre-shared key below Noise |
+//! | `/ip4/…/tcp/…/ws` (and `/tls/ws`, to dial) | TCP, WebSocket, Noise, yamux | a pre-shared key below Noise |
+//! | `/ip4/…/udp/…/quic-v1` | QUIC (TLS 1.3) | not possible: QUIC has no place for the key |
+//!
+//! `/ip6`, `/dns`, `/dns4`, `/dns6` stand where `/ip4` does; names can only be dialed. The pre-shared key is libp2p's private
+//! network protocol (<https://github.com/libp2p/specs/blob/master/pnet/Private-Networks-PSK-V1.md>).
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use futures::{AsyncRead, AsyncWrite};
+use libp2p::{
+    Multiaddr, PeerId, Transport, core,
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{Boxed, dummy::DummyTransport},
+        upgrade::Version,
+    },
+    dns,
+    identity::Keypair,
+    multiaddr::{self, Protocol},
+    noise,
+    pnet::{PnetConfig, PreSharedKey},
+    quic, tcp, websocket, yamux,
+};
+use serde::Deserialize;
+
+/// From the first byte to an authenticated, multiplexed connection. A slow path needs a few round trips of a second; a peer
+/// that takes longer holds a place that others need.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a node listens on when nothing is asked for: any free port, TCP and QUIC.
+const DEFAULT_LISTEN: [(&str, bool); 2] = [("/ip4/0.0.0.0", false), ("/ip6/::", true)];
+
+/// Text that is no address for this node. The user's to mend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// A part that multiaddrs do not have.
+    #[error("'{part}' in '{text}' is not a part of any multiaddr; {EXAMPLE}")]
+    UnknownPart {
+        /// Which.
+        part: String,
+        /// The whole text.
+        text: String,
+    },
+    /// A part whose value is missing or wrong.
+    #[error("'{text}' is not a multiaddr ({reason}); {EXAMPLE}")]
+    Malformed {
+        /// The whole text.
+        text: String,
+        /// Why.
+        reason: String,
+    },
+    /// A multiaddr with a part that this node cannot use there.
+    #[error("'{part}' in '{text}' is not supported here; {EXAMPLE}")]
+    Unsupported {
+        /// Which.
+        part: String,
+        /// The whole text.
+        text: String,
+    },
+    /// A multiaddr that ends too early.
+    #[error("'{text}' is not a whole address: it names no port to connect to; {EXAMPLE}")]
+    Incomplete {
+        /// The whole text.
+        text: String,
+    },
+}
+
+const EXAMPLE: &str = "addresses look like /ip4/192.0.2.1/tcp/4001 or /ip4/192.0.2.1/udp/4001/quic-v1";
+
+/// The address of another node.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DialAddress(
+    /// The checked address.
+    pub Multiaddr,
+);
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ListenAddress(
+    /// The checked address.
+    pub Multiaddr,
+);
+
+impl ListenAddress {
+    /// Whether it is a QUIC address, on which a closed network is impossible.
+    pub fn is_quic(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Protocol::QuicV1))
+    }
+}
+
+impl FromStr for DialAddress {
+    type Err = AddressError;
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        parse(text, true).map(Self)
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = AddressError;
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        parse(text, false).map(Self)
+    }
+}
+
+impl TryFrom<String> for DialAddress {
+    type Error = AddressError;
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for ListenAddress {
+    type Error = AddressError;
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+fn parse(text: &str, dial: bool) -> Result<Multiaddr, AddressError> {
+    let text = text.trim();
+    let malformed = |reason: String| AddressError::Malformed { text: text.into(), reason };
+    let address: Multiaddr = text.parse().map_err(|error| match error {
+        multiaddr::Error::UnknownProtocolString(part) => AddressError::UnknownPart { part, text: text.into() },
+        multiaddr::Error::InvalidMultiaddr => malformed("it has to start with '/'".into()),
+        multiaddr::Error::InvalidProtocolString => malformed("a part lacks its value".into()),
+        other => malformed(other.to_string()),
+    })?;
+    check(&address, dial).map_err(|part| match part {
+        Some(part) => AddressError::Unsupported { part: part.tag().into(), text: text.into() },
+        None => AddressError::Incomplete { text: text.into() },
+    })?;
+    Ok(address)
+}
+
+/// Checks that an address is one of the shapes in the module's table; the error is the first part that does not fit, or
+/// nothing when parts are missing.
+fn check(address: &Multiaddr, dial: bool) -> Result<(), Option<Protocol<'_>>> {
+    let mut parts = address.iter().peekable();
+    match parts.next() {
+        Some(Protocol::Ip4(_) | Protocol::Ip6(_)) => {}
+        Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_)) if dial => {}
+        Some(Protocol::Dnsaddr(_)) if dial => {
+            parts.next_if(|part| matches!(part, Protocol::P2p(_)));
+            return parts.next().map_or(Ok(()), |part| Err(Some(part)));
+        }
+        other => return Err(other),
+    }
+    match parts.next() {
+        Some(Protocol::Tcp(_)) => {
+            if dial {
+                parts.next_if(|part| matches!(part, Protocol::Tls));
+            }
+            parts.next_if(|part| matches!(part, Protocol::Ws(_)) || dial && matches!(part, Protocol::Wss(_)));
+        }
+        Some(Protocol::Udp(_)) => match parts.next() {
+            Some(Protocol::QuicV1) => {}
+            other => return Err(other),
+        },
+        other => return Err(other),
+    }
+    if dial {
+        parts.next_if(|part| matches!(part, Protocol::P2p(_)));
+    }
+    parts.next().map_or(Ok(()), |part| Err(Some(part)))
+}
+
+/// What to listen on by default: any free port, over TCP and (unless the network is closed) QUIC, on IPv4 and, where the
+/// machine has it, IPv6.
+pub fn default_listen(closed_network: bool) -> Vec<Multiaddr> {
+    let has_ipv6 = std::net::TcpListener::bind("[::]:0").is_ok();
+    let mut addresses = Vec::new();
+    for (host, needs_ipv6) in DEFAULT_LISTEN {
+        if needs_ipv6 && !has_ipv6 {
+            continue;
+        }
+        let host: Multiaddr = match host.parse() {
+            Ok(host) => host,
+            Err(_) => continue,
+        };
+        if !closed_network {
+            addresses.push(host.clone().with(Protocol::Udp(0)).with(Protocol::QuicV1));
+        }
+        addresses.push(host.with(Protocol::Tcp(0)));
+    }
+    addresses
+}
+
+/// Why there is no transport.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The key cannot be used for Noise.
+    #[error("the identity key cannot secure connections: {0}")]
+    Noise(#[from] noise::Error),
+}
+
+/// Connections over TCP, WebSocket and QUIC; with a key, over TCP and WebSocket among its holders only.
+///
+/// # Errors
+/// [`TransportError`].
+pub fn network_transport(
+    keypair: &Keypair,
+    network_key: Option<PreSharedKey>,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
+    let tcp = || tcp::tokio::Transport::new(tcp::Config::new().nodelay(true));
+    // A name inside a WebSocket address must reach the WebSocket layer for TLS, so that names are resolved beneath it.
+    let streams = match network_key {
+        None => {
+            let web = websocket::Config::new(with_names(tcp().boxed()));
+            secure(web, keypair)?.or_transport(secure(tcp(), keypair)?).map(|either, _| either.into_inner()).boxed()
+        }
+        Some(key) => {
+            let web = websocket::Config::new(with_names(tcp().boxed()))
+                .and_then(move |socket, _| PnetConfig::new(key).handshake(socket));
+            let plain = tcp().and_then(move |socket, _| PnetConfig::new(key).handshake(socket));
+            secure(web, keypair)?
+                .or_transport(secure(plain, keypair)?)
+                .map(|either, _| either.into_inner())
+                .map_err(|error| ClosedNetworkError(error.to_string()))
+                .boxed()
+        }
+    };
+    if network_key.is_some() {
+        return Ok(with_names(streams));
+    }
+    let quic = quic::tokio::Transport::new(quic::Config::new(keypair))
+        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
+    Ok(with_names(streams.or_transport(quic).map(|either, _| either.into_inner()).boxed()))
+}
+
+/// Connections inside one process, under `/memory/…` addresses, for simulation and tests.
+///
+/// # Errors
+/// [`TransportError`].
+pub fn memory_transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
+    secure(core::transport::MemoryTransport::new(), keypair)
+}
+
+fn secure<T>(transport: T, keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError>
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T::Error: Send + Sync + 'static,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
+    Ok(transport
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(keypair)?)
+        .multiplex(yamux::Config::default())
+        .timeout(UPGRADE_TIMEOUT)
+        .boxed())
+}
+
+/// Lets a transport dial names. On a machine whose resolver configuration cannot be read, it dials addresses only: asking
+/// some public resolver instead would be a server that nobody chose.
+fn with_names<O: Send + Unpin + 'static>(transport: Boxed<O>) -> Boxed<O> {
+    if let Err(error) = dns::tokio::Transport::system(DummyTransport::<()>::new()) {
+        tracing::warn!("names in addresses cannot be resolved on this machine: {error}");
+        return transport;
+    }
+    match dns::tokio::Transport::system(transport) {
+        Ok(transport) => transport.boxed(),
+        Err(_) => DummyTransport::new().boxed(),
+    }
+}
+
+/// An error of a connection in a closed network, with the usual reason.
+#[derive(Debug)]
+struct ClosedNetworkError(String);
+
+impl fmt::Display for ClosedNetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (this network is closed; does the other node have the same network key?)", self.0)
+    }
+}
+
+impl std::error::Error for ClosedNetworkError {}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+    use libp2p::core::transport::{DialOpts, ListenerId, PortUse, TransportEvent};
+
+    use super::*;
+
+    #[test]
+    fn every_shape_of_the_table_can_be_dialed() {
+        for text in [
+            "/ip4/192.0.2.1/tcp/4001",
+            "/ip6/::1/tcp/4001/ws",
+            "/dns/example.org/tcp/443/tls/ws",
+            "/dns4/example.org/tcp/443/wss",
+            "/ip4/192.0.2.1/udp/4001/quic-v1",
+            "/dnsaddr/example.org",
+        ] {
+            let with_peer = format!("{text}/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN");
+            for text in [text, &with_peer] {
+                assert!(text.parse::<DialAddress>().is_ok(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_part_is_named() {
+        let error = "/ip4/192.0.2.1/tpc/4001".parse::<DialAddress>().unwrap_err();
+        assert!(matches!(&error, AddressError::UnknownPart { part, .. } if part == "tpc"), "{error}");
+        assert!(error.to_string().contains("'tpc'") && error.to_string().contains("/tcp/4001"));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_apart_from_what_is_missing() {
+        let part = |text: &str| match text.parse::<DialAddress>() {
+            Err(AddressError::Unsupported { part, .. }) => part,
+            other => format!("{other:?}"),
+        };
+        assert_eq!(part("/ip4/192.0.2.1/sctp/1"), "sctp");
+        assert_eq!(part("/ip4/192.0.2.1/udp/1/quic"), "quic");
+        assert_eq!(part("/ip4/192.0.2.1/tcp/1/ws/ws"), "ws");
+        assert_eq!(part("/memory/1"), "memory");
+        assert!(matches!("/ip4/192.0.2.1".parse::<DialAddress>(), Err(AddressError::Incomplete { .. })));
+        assert!(matches!("/ip4/192.0.2.1/udp/1".parse::<DialAddress>(), Err(AddressError::Incomplete { .. })));
+        for text in ["", "192.0.2.1:4001", "/ip4/192.0.2.300/tcp/1", "/ip4/192.0.2.1/tcp"] {
+            assert!(matches!(text.parse::<DialAddress>(), Err(AddressError::Malformed { .. })), "{text:?}");
+        }
+        assert!("/dns/example.org/tcp/1".parse::<ListenAddress>().is_err());
+        assert!("/ip4/0.0.0.0/tcp/1/wss".parse::<ListenAddress>().is_err());
+    }
+
+    #[test]
+    fn a_closed_network_has_no_quic_by_default() {
+        let quic = |closed| {
+            default_listen(closed).into_iter().filter(|address| ListenAddress(address.clone()).is_quic()).count()
+        };
+        assert_eq!(quic(true), 0);
+        assert!(quic(false) >= 1);
+        assert!(!default_listen(true).is_empty());
+    }
+
+    /// Listens with one transport, dials with the other, and tells how it went.
+    async fn connect(listen: &str, keys: [Option<PreSharedKey>; 2]) -> Result<(), String> {
+        let identities = [Keypair::generate_ed25519(), Keypair::generate_ed25519()];
+        let mut server = network_transport(&identities[0], keys[0]).unwrap();
+        let mut client = network_transport(&identities[1], keys[1]).unwrap();
+        server.listen_on(ListenerId::next(), listen.parse().unwrap()).unwrap();
+        let Some(TransportEvent::NewAddress { listen_addr, .. }) = server.next().await else { panic!("no address") };
+        let options = DialOpts { role: core::Endpoint::Dialer, port_use: PortUse::New };
+        let dial = client.dial(listen_addr, options).unwrap();
+        let accept = async {
+            loop {
+                match server.next().await {
+                    Some(TransportEvent::Incoming { upgrade, .. }) => return upgrade.await,
+                    Some(_) => {}
+                    None => panic!("the listener ended"),
+                }
+            }
+        };
+        let drive = async {
+            while client.next().await.is_some() {}
+            std::future::pending::<()>().await
+        };
+        let both = futures::future::join(dial, accept);
+        let (dialed, accepted) = tokio::select! {
+            both = both => both,
+            () = drive => unreachable!(),
+        };
+        let (dialed, accepted) =
+            (dialed.map_err(|error| error.to_string())?, accepted.map_err(|error| error.to_string())?);
+        assert_eq!((dialed.0, accepted.0), (identities[0].public().to_peer_id(), identities[1].public().to_peer_id()));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn nodes_connect_over_every_transport() {
+        for listen in ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws", "/ip4/127.0.0.1/udp/0/quic-v1"] {
+            assert_eq!(connect(listen, [None, None]).await, Ok(()), "{listen}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_holders_of_the_network_key_connect() {
+        let (key, other) = (PreSharedKey::new([1; 32]), PreSharedKey::new([2; 32]));
+        for listen in ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws"] {
+            assert_eq!(connect(listen, [Some(key), Some(key)]).await, Ok(()), "{listen}");
+            for keys in [[Some(key), Some(other)], [Some(key), None], [None, Some(key)]] {
+                assert!(connect(listen, keys).await.is_err(), "{listen} {keys:?}");
+            }
+        }
+        let error = connect("/ip4/127.0.0.1/tcp/0", [Some(key), Some(other)]).await.unwrap_err();
+        assert!(error.contains("network key"), "{error}");
+    }
+}
