@@ -67,3 +67,21 @@ impl Drop for SmallDisk {
         let _ = Command::new("umount").arg("--lazy").arg(self.path()).output();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_disk_runs_full_and_grows() {
+        let disk = match SmallDisk::new(4) {
+            Ok(disk) => disk,
+            Err(reason) => return crate::skip("small disk", &reason),
+        };
+        disk.fill_except(0);
+        let full = fs::write(disk.path().join("more"), vec![1; 100_000]).unwrap_err();
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+        disk.resize(8);
+        fs::write(disk.path().join("more"), vec![1; 100_000]).unwrap();
+    }
+}

@@ -118,3 +118,34 @@ impl Feed {
         counts.into_iter().filter(|(_, count)| *count > 1).map(|(id, _)| id).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seconds;
+
+    fn warning(text: &str) -> NodeEvent {
+        NodeEvent::Warning { text: text.into() }
+    }
+
+    #[tokio::test]
+    async fn a_report_is_found_whether_it_came_before_or_comes_later() {
+        let feed = Feed::default();
+        feed.push(warning("early"));
+        feed.wait_for("early", seconds(5), |event| *event == warning("early")).await;
+        let (copy, mark) = (feed.clone(), feed.mark());
+        let waiting = tokio::spawn(async move {
+            copy.wait_after(mark, "late", seconds(5), |event| *event == warning("late")).await;
+        });
+        feed.push(warning("late"));
+        waiting.await.unwrap();
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "not reported within")]
+    async fn a_report_before_the_mark_does_not_count() {
+        let feed = Feed::default();
+        feed.push(warning("early"));
+        feed.wait_after(feed.mark(), "early", Duration::from_millis(50), |event| *event == warning("early")).await;
+    }
+}

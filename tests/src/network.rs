@@ -124,3 +124,45 @@ fn ip(arguments: &[&str]) -> Result<(), String> {
     }
     Err(format!("ip {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{eventually, seconds};
+
+    /// Whether a TCP connection from one node to another comes about.
+    fn reaches(network: &Network, from: usize, to: usize) -> bool {
+        let connect = format!("exec 3<>/dev/tcp/{}/7", network.address(to));
+        let output = Command::new("ip")
+            .args(["netns", "exec", network.namespace(from), "timeout", "1", "bash", "-c", &connect])
+            .output()
+            .expect("ip can be run");
+        // Nobody listens there: an answer that says so is an answer.
+        String::from_utf8_lossy(&output.stderr).contains("refused")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_cut_parts_two_sides_and_leaves_each_whole_until_it_heals() {
+        let network = match Network::new(4) {
+            Ok(network) => network,
+            Err(reason) => return crate::skip("network", &reason),
+        };
+        if let Err(reason) = crate::require(&["bash", "timeout"]) {
+            return crate::skip("network", &reason);
+        }
+        let reach = async |from: usize, to: usize, expected: bool| {
+            eventually(&format!("{from} reaches {to}: {expected}"), seconds(10), async || {
+                if reaches(&network, from, to) == expected { Ok(()) } else { Err("not so") }
+            })
+            .await;
+        };
+        reach(0, 3, true).await;
+        network.cut_off(&[2, 3]);
+        reach(0, 3, false).await;
+        reach(2, 1, false).await;
+        reach(0, 1, true).await;
+        reach(2, 3, true).await;
+        network.heal();
+        reach(0, 3, true).await;
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -70,8 +70,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // The program may have ended, and tmux with it.
-        let _ = self.run(&["kill-server"]);
+        end(&self.socket);
     }
 }
 
@@ -81,18 +80,48 @@ fn tmux_at(socket: &str, arguments: &[&str]) -> Output {
 
 /// Ends terminals of test processes that were killed: a tmux server belongs to no process group of ours.
 fn end_stale() {
-    let directory = format!("/tmp/tmux-{}", rustix::process::geteuid().as_raw());
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(socket_directory()).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
         if owner.is_some_and(|pid| fs::metadata(format!("/proc/{pid}")).is_err()) {
-            tmux_at(&name, &["kill-server"]);
-            // A server that is gone already leaves its socket.
-            let _ = fs::remove_file(entry.path());
+            end(&name);
         }
     }
 }
 
+fn socket_directory() -> PathBuf {
+    format!("/tmp/tmux-{}", rustix::process::geteuid().as_raw()).into()
+}
+
+/// Ends a tmux server. The program may have ended, and tmux with it; the socket stays either way.
+fn end(socket: &str) {
+    tmux_at(socket, &["kill-server"]);
+    let _ = fs::remove_file(socket_directory().join(socket));
+}
+
 fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{eventually, seconds};
+
+    #[tokio::test]
+    async fn what_is_typed_is_seen_and_the_end_is_noticed() {
+        if let Err(reason) = crate::require(&["tmux", "cat"]) {
+            return crate::skip("terminal", &reason);
+        }
+        let terminal = Terminal::start(Path::new("cat"), &[], &[("A", "it's")]);
+        terminal.type_text("it's $HOME");
+        terminal.press("Enter");
+        eventually("cat repeats it", seconds(10), async || {
+            let screen = terminal.screen();
+            if screen == ["it's $HOME", "it's $HOME"] { Ok(()) } else { Err(screen.join("\n")) }
+        })
+        .await;
+        terminal.press("C-d");
+        eventually("it ends", seconds(10), async || if terminal.is_alive() { Err("alive") } else { Ok(()) }).await;
+    }
 }
