@@ -62,7 +62,9 @@ pub enum ConfigError {
         reason: String,
     },
     /// The API would be reachable from other machines.
-    #[error("{0} can be reached from other machines; add --api-expose if you want that (the token still guards every call)")]
+    #[error(
+        "{0} can be reached from other machines; add --api-expose if you want that (the token still guards every call)"
+    )]
     ApiExposed(SocketAddr),
 }
 
@@ -164,10 +166,8 @@ impl Options {
     /// # Errors
     /// [`ConfigError::Unreadable`], or [`ConfigError::Invalid`] with the line and what is allowed there.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
-            path: path.display().to_string(),
-            reason: error.to_string(),
-        })?;
+        let text = fs::read_to_string(path)
+            .map_err(|error| ConfigError::Unreadable { path: path.display().to_string(), reason: error.to_string() })?;
         let mut options: Self = toml::from_str(&text).map_err(|error| invalid(path, &text, &error))?;
         let directory = path.parent().unwrap_or(Path::new(""));
         for entry in [&mut options.data_dir, &mut options.network_key].into_iter().flatten() {

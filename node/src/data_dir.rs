@@ -40,7 +40,9 @@ const MAX_RUNTIME_BYTES: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// Another node holds it.
-    #[error("the data directory {path} is in use by another node{holder}; stop that node, or choose another --data-dir")]
+    #[error(
+        "the data directory {path} is in use by another node{holder}; stop that node, or choose another --data-dir"
+    )]
     InUse {
         /// Which.
         path: String,
@@ -101,8 +103,7 @@ impl Place {
         if let Some(path) = chosen {
             return Ok(Self::Explicit(path.into()));
         }
-        let strategy =
-            choose_native_strategy().map_err(|error| DataDirError::NoHome { reason: error.to_string() })?;
+        let strategy = choose_native_strategy().map_err(|error| DataDirError::NoHome { reason: error.to_string() })?;
         Ok(Self::Slots(strategy.data_dir().join("starling")))
     }
 
@@ -206,8 +207,12 @@ enum Locked {
 
 fn lock(directory: &Path) -> io::Result<Locked> {
     make_private_directory(directory)?;
-    let mut file =
-        secret_file::private_options().read(true).write(true).create(true).truncate(false).open(directory.join("lock"))?;
+    let mut file = secret_file::private_options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(directory.join("lock"))?;
     for attempt in 1.. {
         match file.try_lock() {
             Ok(()) => break,

@@ -13,7 +13,9 @@ pub const FILE_NAME: &str = "identity.key";
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The file cannot be read.
-    #[error("cannot read the identity key {path}: {reason}; make it readable for you (chmod 600), or restore it from a backup")]
+    #[error(
+        "cannot read the identity key {path}: {reason}; make it readable for you (chmod 600), or restore it from a backup"
+    )]
     Unreadable {
         /// Which file.
         path: String,

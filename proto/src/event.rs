@@ -35,6 +35,9 @@ pub const MAX_BODY_BYTES: usize = MAX_EVENT_BYTES - MAX_HEADER_BYTES;
 /// Events in one run. Bounds how far the next signature is, and what one message holds.
 pub const MAX_RUN_EVENTS: usize = 500;
 
+/// Bytes of one run, as a frame: any run can be passed on in one answer.
+pub const MAX_RUN_BYTES: usize = 1024 * 1024;
+
 const _: () = assert!(MAX_BODY_BYTES + MAX_HEADER_BYTES <= MAX_EVENT_BYTES);
 
 /// What an event says: a kind, and bytes that only the view for that kind understands.
@@ -194,6 +197,9 @@ pub enum InvalidRun {
     /// It holds no event, or more than [`MAX_RUN_EVENTS`].
     #[error("a run of {0} events")]
     Length(usize),
+    /// It is longer than [`MAX_RUN_BYTES`].
+    #[error("a run of {0} bytes")]
+    RunTooLarge(usize),
     /// A sequence number of 0, or past the end of the range.
     #[error("sequence number out of range")]
     Seq,
@@ -277,6 +283,10 @@ impl Run {
         }
         if (self.first_seq == 1) != (self.prev == EventId::NONE) {
             return Err(InvalidRun::Prev);
+        }
+        let bytes = wire::encode(&self).len();
+        if bytes > MAX_RUN_BYTES {
+            return Err(InvalidRun::RunTooLarge(bytes));
         }
         let mut events: Vec<SignedEvent> = Vec::with_capacity(count);
         let (mut prev, mut seq) = (self.prev, self.first_seq);

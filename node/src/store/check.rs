@@ -32,10 +32,7 @@ struct Progress {
 ///
 /// # Errors
 /// [`StoreError::Rejected`] names the first rule that is broken.
-pub(super) fn check_batch(
-    batch: &Batch,
-    tip: impl Fn(&ChannelId, &LogKey) -> Option<Tip>,
-) -> Result<(), StoreError> {
+pub(super) fn check_batch(batch: &Batch, tip: impl Fn(&ChannelId, &LogKey) -> Option<Tip>) -> Result<(), StoreError> {
     let mut logs: BTreeMap<(ChannelId, LogKey), Progress> = BTreeMap::new();
     for signed in &batch.events {
         let (channel, key) = (signed.event.channel, signed.event.log_key());

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::{MAX_RUN_EVENTS, Run},
+    event::{MAX_RUN_BYTES, MAX_RUN_EVENTS, Run},
     ids::{Author, EventId, LogId, LogKey},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
 /// Bytes: runs in one answer, encoded. A single run never exceeds it, so every run can be passed on.
-pub const MAX_RUNS_BYTES: usize = 1024 * 1024;
+pub const MAX_RUNS_BYTES: usize = MAX_RUN_BYTES;
 
 /// Bytes: the largest encoded answer: the runs, and room for what surrounds them.
 pub const MAX_RESPONSE_BYTES: usize = MAX_RUNS_BYTES + 64 * 1024;

@@ -444,7 +444,7 @@ impl Replica {
         let events = match run.verify() {
             Ok(events) => events,
             Err(InvalidRun::Signature) => return self.refuse(origin, Offence::BadSignature),
-            Err(InvalidRun::EventTooLarge(_)) => return self.refuse(origin, Offence::Oversized),
+            Err(InvalidRun::EventTooLarge(_) | InvalidRun::RunTooLarge(_)) => return self.refuse(origin, Offence::Oversized),
             Err(InvalidRun::Length(_) | InvalidRun::Seq | InvalidRun::Prev | InvalidRun::Time) => {
                 return self.refuse(origin, Offence::BrokenLog);
             }
@@ -784,8 +784,11 @@ impl Replica {
                 _ => self.penalise(from, Offence::WrongAnswer),
             }
         }
-        for (want, _) in wants.iter().zip(answered).filter(|(_, answered)| !answered) {
-            self.planner.unlearn(&from, &want.key());
+        // An answer has room for so much; one with nothing at all shows that the peer holds none of it.
+        if !answered.contains(&true) {
+            for want in wants {
+                self.planner.unlearn(&from, &want.key());
+            }
         }
     }
 

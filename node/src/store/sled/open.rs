@@ -111,12 +111,7 @@ pub(super) fn open(directory: &Path, options: &Options, make_syncer: &MakeSyncer
     start(directory, options, loaded, set_aside)
 }
 
-fn start(
-    directory: &Path,
-    options: &Options,
-    loaded: Loaded,
-    set_aside: Option<PathBuf>,
-) -> Result<Opened, OpenError> {
+fn start(directory: &Path, options: &Options, loaded: Loaded, set_aside: Option<PathBuf>) -> Result<Opened, OpenError> {
     let Loaded { db, meta, index, rooms, peers, syncer, witness } = loaded;
     let snapshot = Snapshot { log: Some(meta.log), heads: index.heads(), rooms, peers: peers.list() };
     let index = SharedIndex::new(index);
@@ -142,12 +137,8 @@ fn start(
     };
     let writer =
         thread::Builder::new().name("store-write".into()).spawn(move || writer.run(&write_tasks)).map_err(failed)?;
-    let store = SledStore {
-        writes: Some(writes),
-        reads: Some(reads),
-        closed: AtomicBool::new(false),
-        writer: Some(writer),
-    };
+    let store =
+        SledStore { writes: Some(writes), reads: Some(reads), closed: AtomicBool::new(false), writer: Some(writer) };
     Ok(Opened { store, snapshot, set_aside })
 }
 

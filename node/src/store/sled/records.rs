@@ -123,8 +123,7 @@ pub(super) fn decode_piece(
     let mut prev = piece.prev;
     let mut events = Vec::with_capacity(piece.entries.len());
     for (seq, entry) in (first_seq..).zip(piece.entries) {
-        let event =
-            Event { channel, author: key.author, log: key.log, seq, prev, hlc: entry.hlc, body: entry.body };
+        let event = Event { channel, author: key.author, log: key.log, seq, prev, hlc: entry.hlc, body: entry.body };
         let id = event.id();
         events.push(SignedEvent { id, event, signature: entry.signature });
         prev = id;

@@ -1,0 +1,91 @@
+//! Whole nodes in one process, over the in-memory transport: what the simulator builds on.
+
+use std::{sync::Arc, time::Duration};
+
+use libp2p::{Multiaddr, identity::Keypair, multiaddr::Protocol};
+use node::{
+    clock::SystemClock,
+    handle::Handle,
+    model::NodeEvent,
+    store::memory::MemoryStore,
+    swarm::{self, Parts, Settings},
+    transport::memory_transport,
+};
+use proto::{channel::RoomName, ids::LogId};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Node {
+    handle: Handle,
+    address: Multiaddr,
+}
+
+async fn start(number: u8, bootstrap: &[&Node]) -> Node {
+    let keypair = Keypair::ed25519_from_bytes([number; 32]).unwrap();
+    let peer_id = keypair.public().to_peer_id();
+    let store = MemoryStore::new(LogId(u64::from(number)));
+    let snapshot = store.snapshot();
+    // Port 0 is a free one; the listen address in the status names it.
+    let settings = Settings {
+        name: format!("node {number}"),
+        listen: vec![Multiaddr::empty().with(Protocol::Memory(0))],
+        bootstrap: bootstrap.iter().map(|node| node.address.clone()).collect(),
+        rooms: Vec::new(),
+        mdns: false,
+        closed_network: false,
+    };
+    let handle = swarm::start(Parts {
+        transport: memory_transport(&keypair).unwrap(),
+        keypair,
+        settings,
+        store: Arc::new(store),
+        snapshot,
+        clock: Arc::new(SystemClock::default()),
+        seed: [number; 32],
+    })
+    .await
+    .unwrap();
+    assert_eq!(handle.peer_id(), peer_id);
+    let address = handle.status().await.unwrap().listen[0].parse().unwrap();
+    Node { handle, address }
+}
+
+fn lobby() -> RoomName {
+    "lobby".parse().unwrap()
+}
+
+#[tokio::test]
+async fn nodes_chat_over_memory_and_a_latecomer_gets_the_history() {
+    let first = start(1, &[]).await;
+    let second = start(2, &[&first]).await;
+    let mut heard = second.handle.subscribe();
+
+    let early = first.handle.say(lobby(), "before anybody came".into()).await.unwrap();
+    let live = first.handle.say(lobby(), "hello".into()).await.unwrap();
+    let mut seen = Vec::new();
+    tokio::time::timeout(PATIENCE, async {
+        while seen.len() < 2 {
+            if let NodeEvent::Message(message) = heard.recv().await.unwrap() {
+                seen.push(message);
+            }
+        }
+    })
+    .await
+    .expect("the second node hears both");
+    assert_eq!(seen, [early.clone(), live.clone()]);
+
+    let late = start(3, &[&second]).await;
+    let mut heard = late.handle.subscribe();
+    tokio::time::timeout(PATIENCE, async {
+        while late.handle.history(lobby(), None, 10).await.unwrap().len() < 2 {
+            heard.recv().await.unwrap();
+        }
+    })
+    .await
+    .expect("the latecomer gets the history");
+    assert_eq!(late.handle.history(lobby(), None, 10).await.unwrap(), [early, live]);
+
+    for node in [first, second, late] {
+        node.handle.shutdown().await.unwrap();
+    }
+}
