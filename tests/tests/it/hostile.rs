@@ -64,7 +64,8 @@ const BREACHES: [Breach; 10] = [
 ];
 
 fn garbage(_: &Attacker, number: u64) -> Vec<u8> {
-    (0..200).map(|index: u64| (index.wrapping_mul(2_654_435_761).wrapping_add(number * 97) >> 7) as u8).collect()
+    // Each is another frame: gossip would drop repeated ones as duplicates.
+    [&[1, 0xfe][..], &number.to_be_bytes(), &[0xa5; 200]].concat()
 }
 
 fn trailing_bytes(attacker: &Attacker, number: u64) -> Vec<u8> {

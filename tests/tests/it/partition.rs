@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Node, NodeOptions, network::Network, same_history, seconds, skip};
+use harness::{Node, NodeOptions, eventually, network::Network, same_history, seconds, skip};
 use node::model::NodeEvent;
 
 const ROOM: &str = "lobby";
@@ -38,6 +38,14 @@ async fn a_partition_heals_to_the_same_history_everywhere() {
         nodes.push(Node::start(options(index).joining(&nodes[0])).await);
     }
     let everyone: Vec<&Node> = nodes.iter().collect();
+    // Those on the far side must have met before it is cut off.
+    for node in &everyone {
+        eventually("everybody is connected to everybody", seconds(40), async || {
+            let connected = node.status().await.connected_peers;
+            if connected == 3 { Ok(()) } else { Err(format!("{} to {connected}", node.name())) }
+        })
+        .await;
+    }
     nodes[0].say(ROOM, "whole").await;
     same_history(&everyone, ROOM, 1, seconds(40)).await;
 
