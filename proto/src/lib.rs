@@ -6,6 +6,8 @@ pub mod backoff;
 pub mod call;
 pub mod channel;
 pub mod chat;
+pub mod conduct;
+pub mod connectivity;
 pub mod event;
 pub mod hlc;
 pub mod ids;

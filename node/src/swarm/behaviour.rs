@@ -55,6 +55,12 @@ pub const CALL_TIMEOUT_S: u64 = 20;
 /// Questions under way on one connection, each way.
 pub const MAX_CALLS_PER_CONNECTION: usize = 64;
 
+/// Seconds between pings. With [`PING_TIMEOUT_S`] the time in which a broken link is noticed.
+pub const PING_INTERVAL_S: u64 = 10;
+
+/// Seconds until a ping counts as lost: an overloaded machine answers late.
+pub const PING_TIMEOUT_S: u64 = 15;
+
 const _: () = assert!(MAX_IHAVE_IDS * 22 * 4 < MAX_GOSSIP_CONTROL_BYTES);
 
 /// Gossip with a bound on subscriptions.
@@ -109,7 +115,11 @@ impl Behaviour {
                     // A node that begins to listen elsewhere is found there at once.
                     .with_push_listen_addr_updates(true),
             ),
-            ping: ping::Behaviour::default(),
+            ping: ping::Behaviour::new(
+                ping::Config::new()
+                    .with_interval(Duration::from_secs(PING_INTERVAL_S))
+                    .with_timeout(Duration::from_secs(PING_TIMEOUT_S)),
+            ),
             kad: kademlia(peer_id),
             mdns: mdns(peer_id, with_mdns).into(),
             gossip: gossip()?,

@@ -1,42 +1,73 @@
-//! Who misbehaves: counts what was refused, and keeps out who earned it.
+//! What comes in from each peer: how much of it, what is wrong with it, and who is kept out.
+//!
+//! The judgement is [`proto::conduct`]'s; here it is carried out.
 
 use std::collections::BTreeMap;
 
 use libp2p::{Multiaddr, PeerId, gossipsub, swarm::ListenError};
-use proto::{offence::Offence, time::Deadline};
+use proto::{
+    conduct::{self, Conduct, Inbound},
+    offence::Offence,
+    time::Deadline,
+};
 
 use super::context::{Cx, Effect};
 
+/// Bytes that a question is charged with: they are small, but answering may cost a read of a megabyte.
+const CALL_BYTES: usize = 64 * 1024;
+
 /// The guard.
-#[derive(Default)]
 pub struct Guard {
-    counts: BTreeMap<Offence, u64>,
+    conduct: Conduct,
+    /// What each connected peer may still send.
+    inbound: BTreeMap<PeerId, Inbound>,
+    /// Why those who are kept out are.
+    banned: BTreeMap<PeerId, Offence>,
     refused_connections: u64,
-    banned: BTreeMap<PeerId, Deadline>,
-    scores: BTreeMap<PeerId, u32>,
 }
 
 impl Guard {
-    /// Holds an offence against a peer.
-    pub fn penalise(&mut self, cx: &mut Cx, peer: PeerId, offence: Offence) {
-        *self.counts.entry(offence).or_default() += 1;
-        let score = self.scores.entry(peer).or_default();
-        *score += 1;
-        if *score > 100 && !self.banned.contains_key(&peer) {
-            self.banned.insert(peer, cx.now.after(600_000));
-            cx.behaviour.blocked.block_peer(peer);
-            cx.effects.push_back(Effect::Banned { peer });
-        }
+    /// Nobody has done anything yet.
+    pub fn new() -> Self {
+        Self { conduct: Conduct::new(), inbound: BTreeMap::new(), banned: BTreeMap::new(), refused_connections: 0 }
     }
 
-    /// Whether a gossip event may be looked at.
-    pub fn admits_gossip(&mut self, _cx: &mut Cx, _event: &gossipsub::Event) -> bool {
-        true
+    /// Holds an offence against a peer.
+    pub fn penalise(&mut self, cx: &mut Cx, peer: PeerId, offence: Offence) {
+        tracing::debug!(%peer, %offence, "offence");
+        self.conduct.handle(cx.now, conduct::Input::Offence { peer, offence });
+        self.drain(cx);
+    }
+
+    /// Whether a gossip event may be looked at. A message over the limit is dropped before it costs more.
+    pub fn admits_gossip(&mut self, cx: &mut Cx, event: &gossipsub::Event) -> bool {
+        let gossipsub::Event::Message { propagation_source, message_id, message } = event else { return true };
+        let admitted = self.admits(cx, *propagation_source, message.data.len());
+        if !admitted {
+            let ignore = gossipsub::MessageAcceptance::Ignore;
+            // `false` when gossip has forgotten the message already.
+            let _ = cx.behaviour.gossip.report_message_validation_result(message_id, propagation_source, ignore);
+        }
+        admitted
     }
 
     /// Whether a peer's question may be looked at.
-    pub fn admits_call(&mut self, _cx: &mut Cx, _peer: PeerId) -> bool {
-        true
+    pub fn admits_call(&mut self, cx: &mut Cx, peer: PeerId) -> bool {
+        self.admits(cx, peer, CALL_BYTES)
+    }
+
+    fn admits(&mut self, cx: &mut Cx, peer: PeerId, bytes: usize) -> bool {
+        let now = cx.now;
+        let admitted = self.inbound.entry(peer).or_insert_with(|| Inbound::new(now)).admit(now, bytes);
+        if !admitted {
+            cx.penalise(peer, Offence::Flood);
+        }
+        admitted
+    }
+
+    /// The last connection to a peer closed.
+    pub fn disconnected(&mut self, peer: &PeerId) {
+        self.inbound.remove(peer);
     }
 
     /// A connection from outside came to nothing.
@@ -44,36 +75,58 @@ impl Guard {
         match error {
             ListenError::Denied { .. } => self.refused_connections += 1,
             error if closed_network => {
-                tracing::warn!("a connection from {from} failed; does it have the same network key? ({error})");
+                tracing::warn!("a connection from {from} failed: {error} (does it have the same network key?)");
             }
             error => tracing::info!("a connection from {from} failed: {error}"),
         }
     }
 
-    /// Refusals by reason.
+    /// Refusals by reason; what never happened is left out.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let offences = self.counts.iter().map(|(offence, count)| (offence.as_str(), *count));
-        offences.chain((self.refused_connections > 0).then_some(("banned", self.refused_connections)))
+        let offences = Offence::ALL.into_iter().map(|offence| (offence.as_str(), self.conduct.count(offence)));
+        offences.chain([("banned", self.refused_connections)]).filter(|(_, count)| *count > 0)
     }
 
     /// Why a peer is kept out, if it is.
     pub fn banned(&self, peer: &PeerId) -> Option<String> {
-        self.banned.get(peer).map(|_| "misbehaved".to_owned())
+        self.banned.get(peer).map(ToString::to_string)
+    }
+
+    /// All who are kept out.
+    pub fn all_banned(&self) -> impl Iterator<Item = &PeerId> {
+        self.banned.keys()
     }
 
     /// When [`Guard::timeout`] is to be called.
     pub fn deadline(&self) -> Option<Deadline> {
-        self.banned.values().min().copied()
+        self.conduct.poll_timeout()
     }
 
     /// Ends bans.
     pub fn timeout(&mut self, cx: &mut Cx) {
-        let over: Vec<PeerId> =
-            self.banned.iter().filter(|(_, at)| cx.now.reached(**at)).map(|(peer, _)| *peer).collect();
-        for peer in over {
-            self.banned.remove(&peer);
-            cx.behaviour.blocked.unblock_peer(peer);
-            cx.effects.push_back(Effect::Unbanned { peer });
+        if self.deadline().is_some_and(|at| cx.now.reached(at)) {
+            self.conduct.handle_timeout(cx.now);
+            self.drain(cx);
+        }
+    }
+
+    fn drain(&mut self, cx: &mut Cx) {
+        while let Some(output) = self.conduct.poll_output() {
+            match output {
+                conduct::Output::Ban { peer, offence, until } => {
+                    let minutes = until.0.saturating_sub(cx.now.mono_ms) / 60_000;
+                    tracing::warn!("{peer} is kept out for {minutes} minutes: {offence}");
+                    self.banned.insert(peer, offence);
+                    // This also closes its connections.
+                    cx.behaviour.blocked.block_peer(peer);
+                    cx.effects.push_back(Effect::Banned { peer });
+                }
+                conduct::Output::Unban(peer) => {
+                    self.banned.remove(&peer);
+                    cx.behaviour.blocked.unblock_peer(peer);
+                    cx.effects.push_back(Effect::Unbanned { peer });
+                }
+            }
         }
     }
 }

@@ -1,121 +1,294 @@
-//! Finding peers and keeping connections.
+//! Finding peers and keeping connections: Kademlia, mDNS, identify and the store tell of peers; [`proto::connectivity`]
+//! decides whom to dial and whom to let go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use libp2p::{
     Multiaddr, PeerId, Swarm, identify, kad, mdns,
     multiaddr::Protocol,
-    swarm::{DialError, dial_opts::DialOpts},
+    swarm::{
+        ConnectionId, DialError,
+        dial_opts::{DialOpts, PeerCondition},
+    },
 };
-use proto::time::{Deadline, Now};
+use proto::{
+    connectivity::{Connectivity, Input, Output, Reason, Settings, Source, Target},
+    time::{Deadline, Now},
+};
 
 use super::{behaviour::Behaviour, journal::Journal, peers::Peers};
+use crate::store::KnownPeer;
 
-/// Finds peers.
-#[derive(Default)]
+/// Addresses taken from one peer's identify message. It may hold any number.
+const MAX_IDENTIFY_ADDRESSES: usize = 16;
+
+/// Finds peers and keeps connections.
 pub struct Network {
-    bootstrap: Vec<Multiaddr>,
-    book: BTreeMap<PeerId, Vec<Multiaddr>>,
-    connected: BTreeSet<PeerId>,
-    dial: Vec<Multiaddr>,
-    next: Option<Deadline>,
+    own: PeerId,
+    connectivity: Connectivity,
+    /// What each dial of ours is for. Bounded by the machine's pending dials.
+    dials: BTreeMap<ConnectionId, Target>,
+    /// What could not be reached and was said so, so that it is said once.
+    unreached: BTreeSet<Target>,
+    bootstraps: BTreeSet<Target>,
+    /// Whether a bootstrap node, or any other, was ever connected.
+    was_connected: bool,
 }
 
 impl Network {
-    /// With nodes to join through.
-    pub fn new(bootstrap: Vec<Multiaddr>) -> Self {
-        Self { bootstrap, next: Some(Deadline(0)), ..Self::default() }
-    }
-    /// Known peers.
-    pub fn known(&self) -> usize {
-        self.book.len()
-    }
-    /// Known peers and addresses.
-    pub fn book(&self) -> Vec<(PeerId, Vec<String>)> {
-        self.book.iter().map(|(p, a)| (*p, a.iter().map(ToString::to_string).collect())).collect()
-    }
-    /// Warnings.
-    pub fn warnings(&self) -> Vec<String> {
-        Vec::new()
-    }
-    /// Dials.
-    pub fn dial(&mut self, _now: Now, address: &Multiaddr) {
-        self.dial.push(address.clone());
-    }
-    /// Protects.
-    pub fn protect(&mut self, _now: Now, _peer: PeerId) {}
-    /// Unprotects.
-    pub fn unprotect(&mut self, _now: Now, _peer: PeerId) {}
-    /// Banned.
-    pub fn banned(&mut self, _now: Now, _peer: PeerId) {}
-    /// Unbanned.
-    pub fn unbanned(&mut self, _now: Now, _peer: PeerId) {}
-    /// Connected.
-    pub fn connected(&mut self, _now: Now, peer: PeerId, dialer: bool, address: &Multiaddr) {
-        self.connected.insert(peer);
-        if dialer {
-            self.book.insert(peer, vec![address.clone()]);
+    /// With nodes to join through, and peers from before.
+    pub fn new(now: Now, own: PeerId, seed: [u8; 32], bootstrap: &[Multiaddr], remembered: Vec<KnownPeer>) -> Self {
+        let mut network = Self {
+            own,
+            connectivity: Connectivity::new(own, Settings::default(), seed, now),
+            dials: BTreeMap::new(),
+            unreached: BTreeSet::new(),
+            bootstraps: BTreeSet::new(),
+            was_connected: false,
+        };
+        for known in remembered {
+            if let Ok(peer) = PeerId::from_bytes(&known.peer) {
+                let input = Input::Remembered { peer, addresses: known.addresses, last_seen_ms: known.last_seen_ms };
+                network.connectivity.handle(now, input);
+            }
         }
+        for address in bootstrap {
+            let target = network.join_through(now, address);
+            network.bootstraps.insert(target);
+        }
+        network
     }
-    /// Disconnected.
-    pub fn disconnected(&mut self, _now: Now, peer: PeerId) {
-        self.connected.remove(&peer);
-    }
-    /// Dial failed.
-    pub fn dial_failed(&mut self, _now: Now, peer: Option<PeerId>, error: &DialError) {
-        tracing::info!(?peer, "dial failed: {error}");
-    }
-    /// Identify.
-    pub fn identify(&mut self, _now: Now, behaviour: &mut Behaviour, peers: &mut Peers, event: identify::Event) {
-        if let identify::Event::Received { peer_id, info, .. } = event {
-            peers.identified(&peer_id, &info.agent_version);
-            for address in info.listen_addrs {
-                behaviour.kad.add_address(&peer_id, address.clone());
-                self.book.entry(peer_id).or_default().push(address);
+
+    /// Dials an address that the user names, now and whenever it is lost.
+    pub fn join_through(&mut self, now: Now, address: &Multiaddr) -> Target {
+        let (address, peer) = split_peer(address);
+        match peer {
+            Some(peer) => {
+                let addresses = vec![address.to_string()];
+                self.connectivity.handle(now, Input::Discovered { peer, addresses, source: Source::Bootstrap });
+                Target::Peer(peer)
+            }
+            None => {
+                self.connectivity.handle(now, Input::Bootstrap(address.to_string()));
+                Target::Address(address.to_string())
             }
         }
     }
-    /// Kad.
-    pub fn kad(&mut self, _now: Now, event: kad::Event) {
-        if let kad::Event::RoutingUpdated { peer, addresses, .. } = event {
-            self.book.insert(peer, addresses.into_vec());
+
+    /// Known peers, connected or not.
+    pub fn known(&self) -> usize {
+        self.connectivity.known_peers()
+    }
+
+    /// Known peers that are not connected, with their addresses.
+    pub fn disconnected_peers(&self) -> impl Iterator<Item = (PeerId, Vec<String>)> {
+        let peers = self.connectivity.peers().filter(|(_, connected)| !connected);
+        peers.map(|(peer, _)| (peer, self.connectivity.addresses(&peer)))
+    }
+
+    /// What the user should know.
+    pub fn warnings(&self) -> Vec<String> {
+        let alone = !self.was_connected && !self.bootstraps.is_empty() && !self.unreached.is_empty();
+        let warning =
+            "none of the --bootstrap nodes could be reached yet; check the addresses and that those nodes run";
+        alone.then(|| warning.to_owned()).into_iter().collect()
+    }
+
+    /// A peer came into one of our rooms.
+    pub fn room_peer(&mut self, now: Now, peer: PeerId) {
+        self.connectivity.handle(now, Input::Protect { peer, reason: Reason::Room });
+    }
+
+    /// A peer is in none of our rooms any more.
+    pub fn no_room_peer(&mut self, now: Now, peer: PeerId) {
+        self.connectivity.handle(now, Input::Unprotect { peer, reason: Reason::Room });
+    }
+
+    /// A peer is kept out.
+    pub fn banned(&mut self, now: Now, peer: PeerId) {
+        self.connectivity.handle(now, Input::Ban(peer));
+    }
+
+    /// A peer may come back.
+    pub fn unbanned(&mut self, now: Now, peer: PeerId) {
+        self.connectivity.handle(now, Input::Unban(peer));
+    }
+
+    /// A connection was made.
+    pub fn connected(&mut self, now: Now, id: ConnectionId, peer: PeerId, outbound: bool, address: &Multiaddr) {
+        self.was_connected = true;
+        self.unreached.remove(&Target::Peer(peer));
+        if let Some(target) = self.dials.remove(&id) {
+            self.unreached.remove(&target);
+        }
+        let address = split_peer(address).0.to_string();
+        self.connectivity.handle(now, Input::Connected { peer, address, outbound });
+    }
+
+    /// The last connection to a peer closed.
+    pub fn disconnected(&mut self, now: Now, peer: PeerId) {
+        self.connectivity.handle(now, Input::Disconnected(peer));
+    }
+
+    /// A dial came to nothing.
+    pub fn dial_failed(&mut self, now: Now, id: ConnectionId, error: &DialError, closed_network: bool) {
+        let Some(target) = self.dials.remove(&id) else { return };
+        let name = match &target {
+            Target::Peer(peer) => peer.to_string(),
+            Target::Address(address) => address.clone(),
+        };
+        if self.bootstraps.contains(&target) && self.unreached.insert(target.clone()) {
+            let hint = if closed_network { " (does it have the same network key?)" } else { "" };
+            tracing::warn!("cannot reach the bootstrap node {name}: {}{hint}; trying on", reason(error));
+        } else {
+            tracing::debug!("cannot reach {name}: {}", reason(error));
+        }
+        let permanent = match error {
+            DialError::LocalPeerId { .. } | DialError::WrongPeerId { .. } | DialError::NoAddresses => true,
+            DialError::Aborted
+            | DialError::Denied { .. }
+            | DialError::DialPeerConditionFalse(_)
+            | DialError::Transport(_) => false,
+        };
+        self.connectivity.handle(now, Input::DialFailed { target, permanent });
+    }
+
+    /// A peer said who it is and where it listens.
+    pub fn identify(&mut self, now: Now, behaviour: &mut Behaviour, peers: &mut Peers, event: identify::Event) {
+        let identify::Event::Received { peer_id, info, .. } = event else { return };
+        peers.identified(&peer_id, &info.agent_version);
+        // An address of its own machine is of use only to those on the same machine.
+        let local = peers.get(&peer_id).is_some_and(|peer| peer.connections.values().any(is_loopback));
+        let useful = |address: &Multiaddr| !is_unspecified(address) && (local || !is_loopback(address));
+        let named = info.listen_addrs.into_iter().take(MAX_IDENTIFY_ADDRESSES).map(|address| split_peer(&address).0);
+        let addresses: Vec<Multiaddr> = named.filter(useful).collect();
+        for address in &addresses {
+            behaviour.kad.add_address(&peer_id, address.clone());
+        }
+        self.discovered(now, peer_id, &addresses, Source::Identify);
+    }
+
+    /// Kademlia knows a peer.
+    pub fn kad(&mut self, now: Now, event: kad::Event) {
+        match event {
+            kad::Event::RoutingUpdated { peer, addresses, .. } => {
+                self.discovered(now, peer, &addresses.into_vec(), Source::Kademlia);
+            }
+            kad::Event::RoutablePeer { peer, address } | kad::Event::PendingRoutablePeer { peer, address } => {
+                self.discovered(now, peer, &[address], Source::Kademlia);
+            }
+            kad::Event::OutboundQueryProgressed { result: kad::QueryResult::GetClosestPeers(Ok(closest)), .. } => {
+                for found in closest.peers {
+                    self.discovered(now, found.peer_id, &found.addrs, Source::Kademlia);
+                }
+            }
+            _ => {}
         }
     }
-    /// Mdns.
-    pub fn mdns(&mut self, _now: Now, event: mdns::Event) {
+
+    /// A node on the local network made itself known. What expires is noticed when it is dialed.
+    pub fn mdns(&mut self, now: Now, event: mdns::Event) {
         if let mdns::Event::Discovered(found) = event {
             for (peer, address) in found {
-                self.book.entry(peer).or_default().push(address);
+                self.discovered(now, peer, &[split_peer(&address).0], Source::Mdns);
             }
         }
     }
-    /// Timeout.
-    pub fn timeout(&mut self, now: Now) {
-        if self.next.is_some_and(|at| now.reached(at)) {
-            self.next = Some(now.after(2_000));
-            self.dial.extend(self.bootstrap.iter().cloned());
-            for (peer, addresses) in &self.book {
-                if !self.connected.contains(peer) {
-                    self.dial.extend(addresses.iter().take(2).filter_map(|a| a.clone().with_p2p(*peer).ok()));
+
+    fn discovered(&mut self, now: Now, peer: PeerId, addresses: &[Multiaddr], source: Source) {
+        if !addresses.is_empty() && peer != self.own {
+            let addresses = addresses.iter().map(ToString::to_string).collect();
+            self.connectivity.handle(now, Input::Discovered { peer, addresses, source });
+        }
+    }
+
+    /// When [`Network::timeout`] is to be called.
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.connectivity.poll_timeout()
+    }
+
+    /// Does what is due, and what was decided.
+    pub fn turn(&mut self, now: Now, swarm: &mut Swarm<Behaviour>, journal: &mut Journal) {
+        if self.deadline().is_some_and(|at| now.reached(at)) {
+            self.connectivity.handle_timeout(now);
+        }
+        while let Some(output) = self.connectivity.poll_output() {
+            match output {
+                Output::Dial { target, addresses } => self.dial(now, swarm, target, &addresses),
+                Output::Disconnect(peer) => {
+                    // `Err` when it is not connected any more.
+                    let _ = swarm.disconnect_peer_id(peer);
+                }
+                Output::Remember { peer, addresses, last_seen_ms } => {
+                    journal.remember(KnownPeer { peer: peer.to_bytes(), addresses, last_seen_ms });
+                }
+                Output::Forget(peer) => journal.forget(peer.to_bytes()),
+                Output::WantPeers => {
+                    // `Err` when kad knows nobody yet, and then there is nobody to ask.
+                    let _ = swarm.behaviour_mut().kad.bootstrap();
                 }
             }
         }
     }
-    /// Deadline.
-    pub fn deadline(&self) -> Option<Deadline> {
-        self.next
-    }
-    /// Drain.
-    pub fn drain(&mut self, _now: Now, swarm: &mut Swarm<Behaviour>, _journal: &mut Journal) {
-        for address in std::mem::take(&mut self.dial) {
-            let peer = address.iter().find_map(|p| if let Protocol::P2p(peer) = p { Some(peer) } else { None });
-            if peer.is_some_and(|peer| self.connected.contains(&peer) || peer == *swarm.local_peer_id()) {
-                continue;
+
+    fn dial(&mut self, now: Now, swarm: &mut Swarm<Behaviour>, target: Target, addresses: &[String]) {
+        let addresses: Vec<Multiaddr> = addresses.iter().filter_map(|address| address.parse().ok()).collect();
+        let options = match &target {
+            // The machine knows what is connected and what is being dialed.
+            Target::Peer(peer) => {
+                Some(DialOpts::peer_id(*peer).addresses(addresses).condition(PeerCondition::Always).build())
             }
-            let opts: DialOpts = address.into();
-            if let Err(error) = swarm.dial(opts) {
-                tracing::debug!("{error}");
+            Target::Address(_) => {
+                addresses.into_iter().next().map(|address| DialOpts::unknown_peer_id().address(address).build())
             }
+        };
+        let Some(options) = options else {
+            return self.connectivity.handle(now, Input::DialFailed { target, permanent: true });
+        };
+        let id = options.connection_id();
+        self.dials.insert(id, target);
+        if let Err(error) = swarm.dial(options) {
+            self.dial_failed(now, id, &error, false);
         }
     }
+}
+
+/// An address without the peer id at its end, and that peer id.
+fn split_peer(address: &Multiaddr) -> (Multiaddr, Option<PeerId>) {
+    let mut address = address.clone();
+    match address.pop() {
+        Some(Protocol::P2p(peer)) => (address, Some(peer)),
+        Some(other) => (address.with(other), None),
+        None => (address, None),
+    }
+}
+
+fn ip(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next()? {
+        Protocol::Ip4(ip) => Some(ip.into()),
+        Protocol::Ip6(ip) => Some(ip.into()),
+        _ => None,
+    }
+}
+
+fn is_loopback(address: &Multiaddr) -> bool {
+    ip(address).is_some_and(|ip| ip.is_loopback()) || matches!(address.iter().next(), Some(Protocol::Memory(_)))
+}
+
+fn is_unspecified(address: &Multiaddr) -> bool {
+    ip(address).is_some_and(|ip| ip.is_unspecified())
+}
+
+/// A dial error in one short line: the first address's innermost reason.
+fn reason(error: &DialError) -> String {
+    let DialError::Transport(tried) = error else { return error.to_string() };
+    let Some((address, error)) = tried.first() else { return "no address could be dialed".into() };
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    format!("{address}: {innermost}")
 }

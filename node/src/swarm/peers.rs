@@ -68,12 +68,7 @@ impl Peers {
     }
 
     /// How many are connected.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.connected.len()
-    }
-
-    /// Whether nobody is.
-    pub fn is_empty(&self) -> bool {
-        self.connected.is_empty()
     }
 }

@@ -1,5 +1,7 @@
 //! What the task tells of itself.
 
+use std::collections::BTreeMap;
+
 use proto::time::Now;
 
 use super::task::Task;
@@ -16,7 +18,7 @@ pub(super) fn status(task: &Task, now: Now) -> Status {
         version: env!("CARGO_PKG_VERSION").into(),
         uptime_s: now.mono_ms.saturating_sub(task.started.mono_ms) / 1_000,
         listen,
-        connected_peers: task.peers.len() as u64,
+        connected_peers: task.peers.count() as u64,
         known_peers: task.network.known() as u64,
         rooms: task.rooms.joined().len() as u64,
         events: task.rooms.events(),
@@ -39,8 +41,10 @@ pub(super) fn peers(task: &Task) -> Vec<Peer> {
         rooms: task.rooms.shared_with(gossip, peer),
         banned: None,
     });
-    let others = task.network.book().into_iter().filter(|(peer, _)| task.peers.get(peer).is_none());
-    let others = others.map(|(peer, addresses)| Peer {
+    let known = task.network.disconnected_peers().collect::<BTreeMap<_, _>>();
+    let banned = task.guard.all_banned().map(|peer| (*peer, known.get(peer).cloned().unwrap_or_default()));
+    let absent: BTreeMap<_, _> = banned.chain(known.clone()).collect();
+    let others = absent.into_iter().map(|(peer, addresses)| Peer {
         peer_id: peer.to_string(),
         connected: false,
         addresses,

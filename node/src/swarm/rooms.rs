@@ -20,7 +20,7 @@ use proto::{
     time::Deadline,
     wire::{self, DecodeError},
 };
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{Rng, rngs::StdRng};
 
 use super::{
     behaviour::topic_scoring,
@@ -340,10 +340,5 @@ impl Rooms {
         let frozen: u64 = self.rooms.values().map(|room| room.replica().frozen_logs()).sum();
         let forks = (frozen > 0).then(|| format!("{frozen} log(s) are frozen because their author forked them"));
         clock.into_iter().chain(forks).collect()
-    }
-
-    /// A generator for another part of the node, seeded from this one.
-    pub fn split_rng(&mut self) -> StdRng {
-        StdRng::from_seed(self.seed())
     }
 }

@@ -178,14 +178,13 @@ impl Task {
         while let Some(effect) = self.effects.pop_front() {
             match effect {
                 Effect::Penalise { peer, offence } => self.guard.penalise(lend!(self, now), peer, offence),
-                Effect::RoomPeer { peer } => self.network.protect(now, peer),
-                Effect::NoRoomPeer { peer } => self.network.unprotect(now, peer),
+                Effect::RoomPeer { peer } => self.network.room_peer(now, peer),
+                Effect::NoRoomPeer { peer } => self.network.no_room_peer(now, peer),
                 Effect::Banned { peer } => self.network.banned(now, peer),
                 Effect::Unbanned { peer } => self.network.unbanned(now, peer),
             }
         }
-        self.network.timeout(now);
-        self.network.drain(now, &mut self.swarm, &mut self.journal);
+        self.network.turn(now, &mut self.swarm, &mut self.journal);
         if let Some(failed) = self.journal.flush() {
             self.written(now, &failed);
         }
@@ -220,7 +219,7 @@ impl Task {
             Command::Leave(name, answer) => self.rooms.leave(lend!(self, now), &name, answer),
             Command::Say(name, text, answer) => self.rooms.say(lend!(self, now), name, &text, answer),
             Command::Dial(address, answer) => {
-                self.network.dial(now, &address);
+                self.network.join_through(now, &address);
                 drop(answer.send(Ok(())));
             }
             Command::Sync(answer) => {
@@ -250,7 +249,7 @@ impl Task {
             SwarmEvent::Behaviour(event) => self.behaviour_event(now, event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 let address = endpoint.get_remote_address().clone();
-                self.network.connected(now, peer_id, endpoint.is_dialer(), &address);
+                self.network.connected(now, connection_id, peer_id, endpoint.is_dialer(), &address);
                 if self.peers.opened(peer_id, connection_id, address.clone()) {
                     tracing::info!(%peer_id, %address, "connected");
                     let address = address.to_string();
@@ -261,13 +260,14 @@ impl Task {
                 if self.peers.closed(peer_id, connection_id) {
                     tracing::info!(%peer_id, ?cause, "disconnected");
                     self.network.disconnected(now, peer_id);
+                    self.guard.disconnected(&peer_id);
                     self.rooms.disconnected(lend!(self, now), peer_id);
                     lend!(self, now).report(NodeEvent::PeerDisconnected { peer_id: peer_id.to_string() });
                 }
                 self.calls.forget_gone();
             }
-            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
-                self.network.dial_failed(now, peer_id, &error);
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                self.network.dial_failed(now, connection_id, &error, self.settings.closed_network);
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 self.guard.refused_connection(&send_back_addr, &error, self.settings.closed_network);
@@ -295,11 +295,16 @@ impl Task {
             }
             BehaviourEvent::Kad(event) => self.network.kad(now, event),
             BehaviourEvent::Mdns(event) => self.network.mdns(now, event),
-            BehaviourEvent::Ping(event) => {
-                if let Ok(rtt) = event.result {
-                    self.peers.pinged(&event.peer, rtt);
+            BehaviourEvent::Ping(event) => match event.result {
+                Ok(rtt) => self.peers.pinged(&event.peer, rtt),
+                // A peer without ping is odd, not gone.
+                Err(libp2p::ping::Failure::Unsupported) => {}
+                Err(error) => {
+                    // libp2p leaves it open. Behind a broken link it would take many minutes to be noticed.
+                    tracing::info!(peer = %event.peer, "closing a connection that does not answer: {error}");
+                    self.swarm.close_connection(event.connection);
                 }
-            }
+            },
             BehaviourEvent::Blocked(never) => match never {},
             BehaviourEvent::Limits(never) => match never {},
             BehaviourEvent::Memory(never) => match never {},

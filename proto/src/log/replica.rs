@@ -444,7 +444,9 @@ impl Replica {
         let events = match run.verify() {
             Ok(events) => events,
             Err(InvalidRun::Signature) => return self.refuse(origin, Offence::BadSignature),
-            Err(InvalidRun::EventTooLarge(_) | InvalidRun::RunTooLarge(_)) => return self.refuse(origin, Offence::Oversized),
+            Err(InvalidRun::EventTooLarge(_) | InvalidRun::RunTooLarge(_)) => {
+                return self.refuse(origin, Offence::Oversized);
+            }
             Err(InvalidRun::Length(_) | InvalidRun::Seq | InvalidRun::Prev | InvalidRun::Time) => {
                 return self.refuse(origin, Offence::BrokenLog);
             }

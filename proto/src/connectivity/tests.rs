@@ -1,0 +1,415 @@
+//! The manager by itself, and in a world where peers come and go.
+
+use proptest::prelude::*;
+use rand::RngExt;
+
+use super::*;
+
+fn at(mono_ms: u64) -> Now {
+    Now { mono_ms, wall_ms: 1_700_000_000_000 + mono_ms }
+}
+
+fn peer(n: u32) -> PeerId {
+    // The form of an Ed25519 key; that it is no point of the curve concerns nobody here.
+    let mut bytes = vec![0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
+    bytes.extend([n.to_be_bytes(); 8].concat());
+    PeerId::from_bytes(&bytes).unwrap()
+}
+
+fn address(n: u32) -> String {
+    format!("/ip4/10.0.0.1/tcp/{n}")
+}
+
+fn manager() -> Connectivity {
+    Connectivity::new(peer(0), Settings::default(), [7; 32], at(0))
+}
+
+fn drain(machine: &mut Connectivity) -> Vec<Output> {
+    std::iter::from_fn(|| machine.poll_output()).collect()
+}
+
+fn discovered(n: u32, source: Source) -> Input {
+    Input::Discovered { peer: peer(n), addresses: vec![address(n)], source }
+}
+
+fn connected(n: u32, outbound: bool) -> Input {
+    Input::Connected { peer: peer(n), address: address(n), outbound }
+}
+
+fn dialed(outputs: &[Output]) -> Vec<Target> {
+    let dial = |output: &Output| if let Output::Dial { target, .. } = output { Some(target.clone()) } else { None };
+    outputs.iter().filter_map(dial).collect()
+}
+
+/// Runs the machine by its own deadlines until `until_ms` and returns what it did when.
+fn run(machine: &mut Connectivity, from_ms: u64, until_ms: u64) -> Vec<(u64, Output)> {
+    let mut all: Vec<(u64, Output)> = drain(machine).into_iter().map(|output| (from_ms, output)).collect();
+    let mut now_ms = from_ms;
+    while let Some(Deadline(at_ms)) = machine.poll_timeout().filter(|deadline| deadline.0 <= until_ms) {
+        assert!(at_ms > now_ms, "waits for the past");
+        now_ms = at_ms;
+        machine.handle_timeout(at(now_ms));
+        all.extend(drain(machine).into_iter().map(|output| (now_ms, output)));
+    }
+    all
+}
+
+#[test]
+fn a_restart_dials_the_peers_last_seen_first_while_the_bootstrap_is_dead() {
+    let mut machine = manager();
+    for n in 1..=40 {
+        let addresses = vec![address(n)];
+        machine.handle(at(0), Input::Remembered { peer: peer(n), addresses, last_seen_ms: u64::from(n) });
+        // The later ones were not known yet when the first dials went out.
+        if n == 1 {
+            drain(&mut machine);
+            machine.handle(at(0), Input::Bootstrap("/dns/gone.example/tcp/1".into()));
+        }
+    }
+    drain(&mut machine);
+    machine.handle(
+        at(0),
+        Input::DialFailed { target: Target::Address("/dns/gone.example/tcp/1".into()), permanent: false },
+    );
+    (1..=12).for_each(|n| machine.handle(at(0), Input::DialFailed { target: Target::Peer(peer(n)), permanent: false }));
+    drain(&mut machine);
+    machine.handle_timeout(at(400));
+    let targets = dialed(&drain(&mut machine));
+    assert_eq!(targets[..3], [40, 39, 38].map(|n| Target::Peer(peer(n))));
+}
+
+#[test]
+fn a_bootstrap_address_without_a_peer_id_is_dialed_and_recognised_and_dialed_again_when_lost() {
+    let mut machine = manager();
+    machine.handle(at(0), Input::Bootstrap(address(1)));
+    assert_eq!(dialed(&drain(&mut machine)), [Target::Address(address(1))]);
+    let address_1 = format!("{}/p2p/{}", address(1), peer(1));
+    machine.handle(at(5), Input::Connected { peer: peer(1), address: address_1, outbound: true });
+    assert_eq!(dialed(&run(&mut machine, 5, 60_000).into_iter().map(|(_, o)| o).collect::<Vec<_>>()), []);
+    machine.handle(at(60_000), Input::Disconnected(peer(1)));
+    let again = run(&mut machine, 60_000, 61_000);
+    assert!(again.iter().any(|(_, output)| matches!(output, Output::Dial { .. })), "{again:?}");
+}
+
+#[test]
+fn a_lost_room_peer_is_dialed_within_five_seconds_of_any_moment_of_a_partition_of_minutes() {
+    let mut machine = manager();
+    for n in 1..=30 {
+        machine.handle(at(0), connected(n, n % 2 == 0));
+        machine
+            .handle(at(0), Input::Discovered { peer: peer(n), addresses: vec![address(n)], source: Source::Identify });
+        machine.handle(at(0), Input::Protect { peer: peer(n), reason: Reason::Room });
+    }
+    (1..=30).for_each(|n| machine.handle(at(60_000), Input::Disconnected(peer(n))));
+    let mut last: BTreeMap<Target, u64> = BTreeMap::new();
+    let mut now_ms = 60_000;
+    while now_ms < 60_000 + 300_000 {
+        for (at_ms, output) in run(&mut machine, now_ms, now_ms + 100) {
+            if let Output::Dial { target, .. } = output {
+                last.insert(target.clone(), at_ms);
+                machine.handle(at(now_ms + 100), Input::DialFailed { target, permanent: false });
+            }
+        }
+        now_ms += 100;
+        if now_ms > 70_000 {
+            assert_eq!(last.len(), 30);
+            let oldest = last.values().min().unwrap();
+            assert!(now_ms - oldest <= 6_000, "{} ms without a dial", now_ms - oldest);
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_hangs_up_at_once_is_dialed_less_and_less_often() {
+    let mut machine = manager();
+    machine.handle(at(0), discovered(1, Source::Mdns));
+    let mut dials = 0;
+    let mut now_ms = 0;
+    while now_ms < 600_000 {
+        for (_, output) in run(&mut machine, now_ms, now_ms + 50) {
+            if matches!(output, Output::Dial { .. }) {
+                dials += 1;
+                machine.handle(at(now_ms + 50), connected(1, true));
+                machine.handle(at(now_ms + 50), Input::Disconnected(peer(1)));
+            }
+        }
+        now_ms += 50;
+    }
+    assert!((10..30).contains(&dials), "{dials}");
+}
+
+#[test]
+fn too_many_connections_are_trimmed_the_newest_strangers_first_after_their_grace() {
+    let mut machine = manager();
+    machine.handle(at(0), discovered(200, Source::Bootstrap));
+    for n in 1..=105 {
+        machine.handle(at(u64::from(n)), connected(n, false));
+    }
+    machine.handle(at(106), connected(200, true));
+    machine.handle(at(106), Input::Protect { peer: peer(105), reason: Reason::Mesh });
+    machine.handle(at(106), Input::Protect { peer: peer(104), reason: Reason::Room });
+    let trimmed: Vec<PeerId> = run(&mut machine, 106, 60_000)
+        .into_iter()
+        .filter_map(|(at_ms, output)| match output {
+            Output::Disconnect(peer) => {
+                assert!(at_ms >= GRACE_MS);
+                Some(peer)
+            }
+            _ => None,
+        })
+        .collect();
+    // Each newcomer over the mark goes when its grace ends, and none of those that were there before it.
+    assert_eq!(trimmed, [101, 102, 103, 100, 99, 98].map(peer));
+}
+
+#[test]
+fn room_peers_are_trimmed_when_there_is_nobody_else_and_mesh_peers_never() {
+    let mut machine = manager();
+    for n in 1..=150 {
+        machine.handle(at(0), connected(n, false));
+        let reason = if n <= 120 { Reason::Mesh } else { Reason::Room };
+        machine.handle(at(0), Input::Protect { peer: peer(n), reason });
+    }
+    let outputs = run(&mut machine, 0, 3_000_000);
+    let trimmed = outputs.iter().filter(|(_, output)| matches!(output, Output::Disconnect(_))).count();
+    assert_eq!(trimmed, 30);
+}
+
+#[test]
+fn more_than_the_maximum_are_turned_away_at_once_unless_they_are_the_bootstrap() {
+    let mut machine = manager();
+    machine.handle(at(0), discovered(500, Source::Bootstrap));
+    (1..=200).for_each(|n| machine.handle(at(0), connected(n, false)));
+    drain(&mut machine);
+    machine.handle(at(0), connected(201, false));
+    assert_eq!(drain(&mut machine), [Output::Disconnect(peer(201))]);
+    machine.handle(at(0), connected(500, true));
+    assert!(!drain(&mut machine).contains(&Output::Disconnect(peer(500))));
+}
+
+#[test]
+fn a_banned_peer_is_disconnected_not_dialed_and_let_in_again_later() {
+    let mut machine = manager();
+    machine.handle(at(0), discovered(1, Source::Bootstrap));
+    machine.handle(at(0), connected(1, true));
+    machine.handle(at(0), Input::Ban(peer(1)));
+    assert!(drain(&mut machine).contains(&Output::Disconnect(peer(1))));
+    machine.handle(at(0), Input::Disconnected(peer(1)));
+    let later = run(&mut machine, 0, 3_600_000);
+    assert!(later.iter().all(|(_, output)| !matches!(output, Output::Dial { .. })));
+    machine.handle(at(3_600_000), connected(1, false));
+    assert!(drain(&mut machine).contains(&Output::Disconnect(peer(1))));
+    machine.handle(at(3_600_000), Input::Unban(peer(1)));
+    let later = run(&mut machine, 3_600_000, 3_600_000 + TRIMMED_MS + 1_000);
+    assert!(later.iter().any(|(_, output)| matches!(output, Output::Dial { .. })));
+}
+
+#[test]
+fn thousands_of_invented_peers_do_not_crowd_out_those_that_were_reached() {
+    let mut machine = manager();
+    for n in 1..=50 {
+        machine.handle(at(0), connected(n, true));
+        machine.handle(at(1), Input::Disconnected(peer(n)));
+    }
+    for n in 1_000..4_000 {
+        machine.handle(at(2), discovered(n, if n % 2 == 0 { Source::Kademlia } else { Source::Identify }));
+        if n % 3 == 0 {
+            machine.handle(at(2), connected(n, false));
+            machine.handle(at(3), Input::Disconnected(peer(n)));
+        }
+    }
+    assert!(machine.known_peers() <= 50 + 2 * MAX_UNTRIED_PER_SOURCE + MAX_INBOUND, "{}", machine.known_peers());
+    assert!((1..=50).all(|n| machine.addresses(&peer(n)) == [address(n)]));
+}
+
+#[test]
+fn addresses_that_others_invent_do_not_crowd_out_the_one_that_works() {
+    let mut machine = manager();
+    machine.handle(at(0), connected(1, true));
+    let identify: Vec<String> = (10..14).map(address).collect();
+    machine.handle(at(0), Input::Discovered { peer: peer(1), addresses: identify, source: Source::Identify });
+    for n in 0..1_000 {
+        machine.handle(at(0), discovered_at(1, 20_000 + n));
+    }
+    let huge = "x".repeat(MAX_ADDRESS_BYTES + 1);
+    machine.handle(at(0), Input::Discovered { peer: peer(1), addresses: vec![huge.clone()], source: Source::Identify });
+    let known = machine.addresses(&peer(1));
+    assert_eq!(known.len(), MAX_ADDRESSES - 4, "the peer's own list was replaced by an empty one: {known:?}");
+    assert_eq!(known[0], address(1));
+    assert!(!known.contains(&huge));
+}
+
+fn discovered_at(n: u32, port: u32) -> Input {
+    Input::Discovered { peer: peer(n), addresses: vec![address(port)], source: Source::Kademlia }
+}
+
+#[test]
+fn peers_that_never_answer_are_forgotten_and_known_ones_only_after_a_fortnight() {
+    let mut machine = manager();
+    machine.handle(at(0), discovered(1, Source::Kademlia));
+    let addresses = vec![address(2)];
+    machine.handle(at(0), Input::Remembered { peer: peer(2), addresses, last_seen_ms: at(0).wall_ms });
+    let mut forgotten = None;
+    let mut now_ms = 0;
+    while forgotten.is_none() {
+        let outputs = drain(&mut machine);
+        if outputs.is_empty() {
+            now_ms = machine.poll_timeout().unwrap().0;
+            machine.handle_timeout(at(now_ms));
+        }
+        for output in outputs {
+            match output {
+                Output::Dial { target, .. } => {
+                    machine.handle(at(now_ms), Input::DialFailed { target, permanent: false })
+                }
+                Output::Forget(peer) => forgotten = Some(peer),
+                _ => {}
+            }
+        }
+        if now_ms > 600_000 {
+            assert!(machine.addresses(&peer(1)).is_empty());
+        }
+    }
+    assert_eq!(forgotten, Some(peer(2)));
+    assert!(now_ms > KNOWN_MS);
+}
+
+#[test]
+fn more_peers_are_asked_for_while_there_are_few_and_less_and_less_often() {
+    let mut machine = manager();
+    assert_eq!(run(&mut machine, 0, 60_000).len(), 0);
+    machine.handle(at(60_000), connected(1, true));
+    let asked = run(&mut machine, 60_000, 60_000 + 3_600_000);
+    let asked = asked.iter().filter(|(_, output)| *output == Output::WantPeers).count();
+    assert!((8..=15).contains(&asked), "{asked}");
+}
+
+/// Peers that can be reached or not, and dials that take their time.
+struct World {
+    machine: Connectivity,
+    rng: ChaCha8Rng,
+    now_ms: u64,
+    reachable: BTreeSet<u32>,
+    linked: BTreeSet<u32>,
+    /// When which dial ends.
+    dialing: BTreeMap<(u64, u64), Target>,
+    dials: VecDeque<u64>,
+    serial: u64,
+}
+
+impl World {
+    fn input(&mut self, input: Input) {
+        self.machine.handle(at(self.now_ms), input);
+        self.carry();
+    }
+
+    fn carry(&mut self) {
+        for output in drain(&mut self.machine) {
+            match output {
+                Output::Dial { target, addresses } => {
+                    assert!(!addresses.is_empty());
+                    self.serial += 1;
+                    let ends_ms = self.now_ms + self.rng.random_range(1..10_000u64);
+                    self.dialing.insert((ends_ms, self.serial), target);
+                    self.dials.push_back(self.now_ms);
+                    while self.dials.front().is_some_and(|at_ms| at_ms + 1_000 <= self.now_ms) {
+                        self.dials.pop_front();
+                    }
+                    assert!(self.dials.len() as u64 <= DIALS.burst + DIALS.tokens, "too many dials in a second");
+                    assert!(self.dialing.len() <= MAX_PENDING_DIALS);
+                }
+                Output::Disconnect(gone) => {
+                    let n = self.linked.iter().copied().find(|n| peer(*n) == gone);
+                    if let Some(n) = n {
+                        self.linked.remove(&n);
+                        self.machine.handle(at(self.now_ms), Input::Disconnected(gone));
+                    }
+                }
+                _ => {}
+            }
+        }
+        assert!(self.linked.len() <= Settings::default().max);
+    }
+
+    fn run(&mut self, until_ms: u64) {
+        loop {
+            let timer = self.machine.poll_timeout().map_or(u64::MAX, |deadline| deadline.0);
+            let dial = self.dialing.keys().next().copied();
+            let next_ms = timer.min(dial.map_or(u64::MAX, |key| key.0));
+            if next_ms > until_ms {
+                self.now_ms = until_ms;
+                return;
+            }
+            assert!(next_ms >= self.now_ms);
+            self.now_ms = next_ms;
+            match dial.filter(|key| key.0 == next_ms) {
+                Some(key) => self.end_dial(key),
+                None => {
+                    self.machine.handle_timeout(at(next_ms));
+                    self.carry();
+                }
+            }
+        }
+    }
+
+    fn end_dial(&mut self, key: (u64, u64)) {
+        let Some(target) = self.dialing.remove(&key) else { return };
+        let n = match &target {
+            Target::Peer(wanted) => (0..64).find(|n| peer(*n) == *wanted),
+            Target::Address(text) => (0..64).find(|n| address(*n) == *text),
+        };
+        match n.filter(|n| self.reachable.contains(n)) {
+            Some(n) => {
+                self.linked.insert(n);
+                self.input(connected(n, true));
+            }
+            None => self.input(Input::DialFailed { target, permanent: false }),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_happens_a_reachable_bootstrap_is_found_again_and_dials_stay_bounded(
+        seed: [u8; 32],
+        steps in prop::collection::vec((0u8..9, 1u32..60, 0u64..30_000), 1..120),
+        named: bool,
+    ) {
+        let machine = Connectivity::new(peer(0), Settings::default(), seed, at(0));
+        let mut world = World {
+            machine, rng: ChaCha8Rng::from_seed(seed), now_ms: 0, reachable: BTreeSet::new(), linked: BTreeSet::new(),
+            dialing: BTreeMap::new(), dials: VecDeque::new(), serial: 0,
+        };
+        world.input(if named { discovered(60, Source::Bootstrap) } else { Input::Bootstrap(address(60)) });
+        for (what, n, wait_ms) in steps {
+            // Peer 60 is the bootstrap, which comes and goes as others do but is never banned.
+            let any = if wait_ms % 7 == 0 { 60 } else { n };
+            match what {
+                0 => world.input(discovered(n, Source::Kademlia)),
+                1 => world.input(discovered(n, Source::Mdns)),
+                2 => _ = world.reachable.insert(any),
+                3 => {
+                    world.reachable.remove(&any);
+                    if world.linked.remove(&any) {
+                        world.input(Input::Disconnected(peer(any)));
+                    }
+                }
+                4 => {
+                    world.linked.insert(n);
+                    world.input(connected(n, false));
+                }
+                5 => world.input(Input::Protect { peer: peer(n), reason: Reason::Room }),
+                6 => world.input(Input::Unprotect { peer: peer(n), reason: Reason::Room }),
+                7 => world.input(Input::Ban(peer(n))),
+                _ => world.input(Input::Unban(peer(n))),
+            }
+            world.run(world.now_ms + wait_ms);
+        }
+        world.reachable.insert(60);
+        // A dial under way may have to fail first, and the longest wait is 56 s.
+        world.run(world.now_ms + 10_000 + 57_000 + 10_000);
+        prop_assert!(world.linked.contains(&60));
+    }
+}

@@ -1,0 +1,50 @@
+//! Whom to disconnect when there are too many connections.
+
+use std::cmp::Reverse;
+
+use libp2p_identity::PeerId;
+
+use crate::time::{Deadline, Now};
+
+use super::book::Entry;
+use super::{Connectivity, GRACE_MS, Output, Reason};
+
+/// How dearly a connection is held; `None` for those that are never trimmed.
+fn price(entry: &Entry) -> Option<u8> {
+    let room_only = entry.protection.iter().all(|reason| *reason == Reason::Room);
+    match (entry.bootstrap || !room_only, entry.protection.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some(0),
+        (false, false) => Some(1),
+    }
+}
+
+impl Connectivity {
+    /// Disconnects the least useful peers above the high mark, and says when a further one can be.
+    ///
+    /// Connections in their time of grace are neither trimmed nor counted: a crowd of newcomers must not push out those that
+    /// were there before it.
+    pub(super) fn trim(&mut self, now: Now) -> Option<Deadline> {
+        let open: Vec<_> = self.book.links().filter(|(.., link)| !link.closing).collect();
+        if open.len() <= self.settings.high {
+            return None;
+        }
+        let end_of_grace = |since_ms: u64| Deadline(since_ms.saturating_add(GRACE_MS));
+        let next = open.iter().map(|(.., link)| end_of_grace(link.since_ms)).filter(|end| !now.reached(*end)).min();
+        let mature: Vec<_> = open.into_iter().filter(|(.., link)| now.reached(end_of_grace(link.since_ms))).collect();
+        let excess = mature.len().saturating_sub(self.settings.high);
+        let mut cheapest: Vec<(u8, Reverse<u64>, PeerId)> = mature
+            .into_iter()
+            .filter(|(peer, ..)| !self.is_unnamed_bootstrap(peer))
+            .filter_map(|(peer, entry, link)| Some((price(entry)?, Reverse(link.since_ms), *peer)))
+            .collect();
+        cheapest.sort_unstable();
+        for (.., peer) in cheapest.into_iter().take(excess) {
+            if let Some(link) = self.book.entries.get_mut(&peer).and_then(|entry| entry.link.as_mut()) {
+                link.closing = true;
+                self.outputs.push_back(Output::Disconnect(peer));
+            }
+        }
+        next
+    }
+}
