@@ -1,5 +1,6 @@
 //! The Starling node: swarm, store, API and command line.
 
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod data_dir;

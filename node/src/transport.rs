@@ -208,19 +208,30 @@ pub fn network_transport(
     keypair: &Keypair,
     network_key: Option<PreSharedKey>,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
+    build(keypair, network_key, UPGRADE_TIMEOUT)
+}
+
+fn build(
+    keypair: &Keypair,
+    network_key: Option<PreSharedKey>,
+    timeout: Duration,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
     let tcp = || tcp::tokio::Transport::new(tcp::Config::new().nodelay(true));
     // A name inside a WebSocket address must reach the WebSocket layer for TLS, so that names are resolved beneath it.
     let streams = match network_key {
         None => {
             let web = websocket::Config::new(with_names(tcp().boxed()));
-            secure(web, keypair)?.or_transport(secure(tcp(), keypair)?).map(|either, _| either.into_inner()).boxed()
+            secure(web, keypair, timeout)?
+                .or_transport(secure(tcp(), keypair, timeout)?)
+                .map(|either, _| either.into_inner())
+                .boxed()
         }
         Some(key) => {
             let web = websocket::Config::new(with_names(tcp().boxed()))
                 .and_then(move |socket, _| PnetConfig::new(key).handshake(socket));
             let plain = tcp().and_then(move |socket, _| PnetConfig::new(key).handshake(socket));
-            secure(web, keypair)?
-                .or_transport(secure(plain, keypair)?)
+            secure(web, keypair, timeout)?
+                .or_transport(secure(plain, keypair, timeout)?)
                 .map(|either, _| either.into_inner())
                 .map_err(|error| ClosedNetworkError(error.to_string()))
                 .boxed()
@@ -239,10 +250,14 @@ pub fn network_transport(
 /// # Errors
 /// [`TransportError`].
 pub fn memory_transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
-    secure(core::transport::MemoryTransport::new(), keypair)
+    secure(core::transport::MemoryTransport::new(), keypair, UPGRADE_TIMEOUT)
 }
 
-fn secure<T>(transport: T, keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError>
+fn secure<T>(
+    transport: T,
+    keypair: &Keypair,
+    timeout: Duration,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError>
 where
     T: Transport + Send + Unpin + 'static,
     T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -254,7 +269,7 @@ where
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
         .multiplex(yamux::Config::default())
-        .timeout(UPGRADE_TIMEOUT)
+        .timeout(timeout)
         .boxed())
 }
 
@@ -272,8 +287,14 @@ fn with_names<O: Send + Unpin + 'static>(transport: Boxed<O>) -> Boxed<O> {
 }
 
 /// An error of a connection in a closed network, with the usual reason.
-#[derive(Debug)]
 struct ClosedNetworkError(String);
+
+// The swarm's errors show the errors inside them in this form.
+impl fmt::Debug for ClosedNetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl fmt::Display for ClosedNetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -286,7 +307,7 @@ impl std::error::Error for ClosedNetworkError {}
 #[cfg(test)]
 mod tests {
     use futures::StreamExt;
-    use libp2p::core::transport::{DialOpts, ListenerId, PortUse, TransportEvent};
+    use libp2p::{Swarm, ping, swarm::SwarmEvent};
 
     use super::*;
 
@@ -324,9 +345,10 @@ mod tests {
         assert_eq!(part("/ip4/192.0.2.1/udp/1/quic"), "quic");
         assert_eq!(part("/ip4/192.0.2.1/tcp/1/ws/ws"), "ws");
         assert_eq!(part("/memory/1"), "memory");
+        assert!(matches!("".parse::<DialAddress>(), Err(AddressError::Incomplete { .. })));
         assert!(matches!("/ip4/192.0.2.1".parse::<DialAddress>(), Err(AddressError::Incomplete { .. })));
         assert!(matches!("/ip4/192.0.2.1/udp/1".parse::<DialAddress>(), Err(AddressError::Incomplete { .. })));
-        for text in ["", "192.0.2.1:4001", "/ip4/192.0.2.300/tcp/1", "/ip4/192.0.2.1/tcp"] {
+        for text in ["192.0.2.1:4001", "/ip4/192.0.2.300/tcp/1", "/ip4/192.0.2.1/tcp"] {
             assert!(matches!(text.parse::<DialAddress>(), Err(AddressError::Malformed { .. })), "{text:?}");
         }
         assert!("/dns/example.org/tcp/1".parse::<ListenAddress>().is_err());
@@ -343,37 +365,36 @@ mod tests {
         assert!(!default_listen(true).is_empty());
     }
 
-    /// Listens with one transport, dials with the other, and tells how it went.
+    type TestSwarm = Swarm<ping::Behaviour>;
+
+    fn swarm(key: Option<PreSharedKey>) -> TestSwarm {
+        let keypair = Keypair::generate_ed25519();
+        // A node without the key may wait for an answer that never makes sense.
+        let transport = build(&keypair, key, Duration::from_secs(2)).unwrap();
+        let config = libp2p::swarm::Config::with_tokio_executor();
+        Swarm::new(transport, ping::Behaviour::default(), keypair.public().to_peer_id(), config)
+    }
+
+    /// Listens with one key, dials with the other, and tells how it went on the side that knew first.
     async fn connect(listen: &str, keys: [Option<PreSharedKey>; 2]) -> Result<(), String> {
-        let identities = [Keypair::generate_ed25519(), Keypair::generate_ed25519()];
-        let mut server = network_transport(&identities[0], keys[0]).unwrap();
-        let mut client = network_transport(&identities[1], keys[1]).unwrap();
-        server.listen_on(ListenerId::next(), listen.parse().unwrap()).unwrap();
-        let Some(TransportEvent::NewAddress { listen_addr, .. }) = server.next().await else { panic!("no address") };
-        let options = DialOpts { role: core::Endpoint::Dialer, port_use: PortUse::New };
-        let dial = client.dial(listen_addr, options).unwrap();
-        let accept = async {
-            loop {
-                match server.next().await {
-                    Some(TransportEvent::Incoming { upgrade, .. }) => return upgrade.await,
-                    Some(_) => {}
-                    None => panic!("the listener ended"),
-                }
+        let [mut server, mut client] = keys.map(swarm);
+        server.listen_on(listen.parse().unwrap()).unwrap();
+        let mut established = 0;
+        loop {
+            let event = tokio::select! {
+                event = server.select_next_some() => event,
+                event = client.select_next_some() => event,
+            };
+            match event {
+                SwarmEvent::NewListenAddr { address, .. } => client.dial(address).unwrap(),
+                SwarmEvent::ConnectionEstablished { .. } => established += 1,
+                SwarmEvent::Behaviour(ping::Event { result: Ok(_), .. }) if established == 2 => return Ok(()),
+                SwarmEvent::OutgoingConnectionError { error, .. } => return Err(format!("{error:?}")),
+                SwarmEvent::IncomingConnectionError { error, .. } => return Err(format!("{error:?}")),
+                SwarmEvent::ConnectionClosed { cause, .. } => return Err(format!("{cause:?}")),
+                _ => {}
             }
-        };
-        let drive = async {
-            while client.next().await.is_some() {}
-            std::future::pending::<()>().await
-        };
-        let both = futures::future::join(dial, accept);
-        let (dialed, accepted) = tokio::select! {
-            both = both => both,
-            () = drive => unreachable!(),
-        };
-        let (dialed, accepted) =
-            (dialed.map_err(|error| error.to_string())?, accepted.map_err(|error| error.to_string())?);
-        assert_eq!((dialed.0, accepted.0), (identities[0].public().to_peer_id(), identities[1].public().to_peer_id()));
-        Ok(())
+        }
     }
 
     #[tokio::test]
@@ -388,9 +409,9 @@ mod tests {
         let (key, other) = (PreSharedKey::new([1; 32]), PreSharedKey::new([2; 32]));
         for listen in ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws"] {
             assert_eq!(connect(listen, [Some(key), Some(key)]).await, Ok(()), "{listen}");
-            for keys in [[Some(key), Some(other)], [Some(key), None], [None, Some(key)]] {
-                assert!(connect(listen, keys).await.is_err(), "{listen} {keys:?}");
-            }
+            let strangers = [[Some(key), Some(other)], [Some(key), None], [None, Some(key)]];
+            let outcomes = futures::future::join_all(strangers.map(|keys| connect(listen, keys))).await;
+            assert!(outcomes.iter().all(Result::is_err), "{listen} {outcomes:?}");
         }
         let error = connect("/ip4/127.0.0.1/tcp/0", [Some(key), Some(other)]).await.unwrap_err();
         assert!(error.contains("network key"), "{error}");

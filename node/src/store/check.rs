@@ -7,9 +7,10 @@ use proto::{
     hlc::Timestamp,
     ids::{ChannelId, EventId, LogKey},
     log::message::MAX_RUNS_BYTES,
+    wire,
 };
 
-use super::{Batch, MAX_PEER_ID_BYTES, StoreError, runs::RunSize};
+use super::{Batch, MAX_EVIDENCE_BYTES, MAX_PEER_ID_BYTES, MAX_ROOM_BYTES, StoreError, runs::RunSize};
 
 /// The end of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +47,16 @@ pub(super) fn check_batch(batch: &Batch, tip: impl Fn(&ChannelId, &LogKey) -> Op
             key.log, key.author
         )));
     }
-    let too_long = |peer: &[u8]| peer.len() > MAX_PEER_ID_BYTES;
-    if batch.peers.iter().any(|known| too_long(&known.peer)) {
-        return Err(StoreError::Rejected(format!("a peer id of more than {MAX_PEER_ID_BYTES} bytes")));
+    check_limit("a peer id", batch.peers.iter().map(|known| known.peer.len()), MAX_PEER_ID_BYTES)?;
+    check_limit("the name of a room", batch.rooms.iter().map(|(room, _)| room.len()), MAX_ROOM_BYTES)?;
+    check_limit("evidence", batch.evidence.iter().map(|proof| wire::encode(proof).len()), MAX_EVIDENCE_BYTES)
+}
+
+fn check_limit(what: &str, mut lens: impl Iterator<Item = usize>, limit: usize) -> Result<(), StoreError> {
+    match lens.find(|len| *len > limit) {
+        Some(len) => Err(StoreError::Rejected(format!("{what} of {len} bytes, of which {limit} are allowed"))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn step(progress: &mut Progress, signed: &SignedEvent) -> Result<(), &'static str> {

@@ -20,7 +20,7 @@ use proto::{
     event::{Run, SignedEvent},
     hlc::Timestamp,
     ids::{ChannelId, EventId, LogId, LogKey},
-    log::message::Want,
+    log::message::{MAX_RUNS_BYTES, Want},
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -101,6 +101,12 @@ pub const MAX_ADDRESS_BYTES: usize = 256;
 
 /// Bytes: the longest peer id. One of an Ed25519 key takes 38.
 pub const MAX_PEER_ID_BYTES: usize = 64;
+
+/// Bytes: the largest encoded evidence, two runs of the largest size; larger ones are rejected.
+pub const MAX_EVIDENCE_BYTES: usize = 2 * MAX_RUNS_BYTES + 1024;
+
+/// Bytes: the longest name of a room; longer ones are rejected.
+pub const MAX_ROOM_BYTES: usize = 1024;
 
 /// A peer worth dialing after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,6 +31,11 @@ impl Deferred {
         self.bytes < MAX_DEFERRED_BYTES
     }
 
+    /// Bytes kept back.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Keeps an event back.
     pub fn insert(&mut self, now: Now, signed: SignedEvent) {
         self.bytes += weight(std::slice::from_ref(&signed));

@@ -81,6 +81,9 @@ pub const MAX_RANGES_IN_FLIGHT: usize = 8;
 /// Range requests under way to one peer: one travels while the other is served.
 pub const MAX_RANGES_PER_PEER: usize = 2;
 
+/// Questions about evidence under way to one peer.
+pub const MAX_EVIDENCE_PER_PEER: usize = 2;
+
 /// Milliseconds between periodic comparisons with one random peer, ± [`COMPARE_JITTER_MS`].
 pub const COMPARE_INTERVAL_MS: u64 = 30_000;
 
@@ -92,6 +95,9 @@ pub const GAP_PATIENCE_MS: u64 = 300;
 
 /// Milliseconds after repair brought news until other peers are compared with, so that news is collected first.
 pub const SPREAD_DELAY_MS: u64 = 200;
+
+/// Milliseconds between two such comparisons while a long repair goes on: each may cost an exchange of vectors.
+pub const SPREAD_INTERVAL_MS: u64 = 2_000;
 
 /// Peers compared with after repair brought news.
 pub const SPREAD_PEERS: usize = 8;

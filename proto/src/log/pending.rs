@@ -50,6 +50,11 @@ impl Pending {
             .map(|((_, first), events)| (*first, first + events.len() as u64 - 1))
     }
 
+    /// Forgets what waits in one log.
+    pub fn forget(&mut self, key: LogKey) {
+        while self.take(key, u64::MAX).is_some() {}
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         *self = Self::default();

@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use libp2p_identity::PeerId;
 
 use super::{
-    COMPARE_INTERVAL_MS, MAX_LEARNED, MAX_PENDING_LIVE_BYTES, MAX_RANGES_IN_FLIGHT, MAX_RANGES_PER_PEER, RETRY_MS,
-    message::{MAX_RESPONSE_EVENTS, MAX_WANTS, Want},
+    COMPARE_INTERVAL_MS, MAX_EVIDENCE_PER_PEER, MAX_LEARNED, MAX_LOGS, MAX_PENDING_LIVE_BYTES, MAX_RANGES_IN_FLIGHT,
+    MAX_RANGES_PER_PEER, RETRY_MS,
+    message::{MAX_RESPONSE_EVENTS, MAX_VECTOR_ENTRIES, MAX_WANTS, Want},
     pending::Pending,
     shelf::Shelf,
 };
@@ -48,15 +49,29 @@ pub enum Question {
     Note,
 }
 
+/// How far a member is believed to hold a log.
+#[derive(Debug, Clone, Copy)]
+struct Claim {
+    seq: u64,
+    /// It said so itself. Otherwise it passed on a later event, which it may have before the earlier ones as we do.
+    said: bool,
+}
+
 /// What is known of a connected member.
 #[derive(Debug, Clone, Default)]
 struct Peer {
-    /// Logs of which it holds more than we do, and up to where.
-    ahead: BTreeMap<LogKey, u64>,
+    /// Logs of which it holds more than we do.
+    ahead: BTreeMap<LogKey, Claim>,
+    /// Logs of which it passed on live events that do not link yet, and up to where: pulled if the gap lasts.
+    gaps: BTreeMap<LogKey, u64>,
     /// Logs on whose tip it disagrees with us.
     disputed: BTreeSet<LogKey>,
+    /// Logs that it holds for forked and we do not.
+    frozen: BTreeSet<LogKey>,
     ranges: usize,
     comparing: bool,
+    /// Pages of its vector asked for in this comparison.
+    pages: usize,
     compare_at: Option<Deadline>,
     failures: u32,
     told_at: Option<Deadline>,
@@ -112,9 +127,10 @@ impl Planner {
     pub fn take_due(&mut self, now: Now) -> Vec<PeerId> {
         let mut due = Vec::new();
         for (peer, entry) in &mut self.peers {
-            if entry.compare_at.is_some_and(|at| now.reached(at)) {
+            if !entry.comparing && entry.compare_at.is_some_and(|at| now.reached(at)) {
                 entry.compare_at = None;
                 entry.comparing = true;
+                entry.pages = 0;
                 due.push(*peer);
             }
         }
@@ -123,7 +139,7 @@ impl Planner {
 
     /// When the next comparison is due.
     pub fn deadline(&self) -> Option<Deadline> {
-        self.peers.values().filter_map(|peer| peer.compare_at).min()
+        self.peers.values().filter(|peer| !peer.comparing).filter_map(|peer| peer.compare_at).min()
     }
 
     /// A comparison came to its end.
@@ -132,6 +148,13 @@ impl Planner {
             entry.comparing = false;
             entry.failures = 0;
         }
+    }
+
+    /// Counts a further page of a member's vector; `false` when an honest member cannot have that many.
+    pub fn may_turn_page(&mut self, peer: &PeerId) -> bool {
+        let Some(entry) = self.peers.get_mut(peer) else { return false };
+        entry.pages += 1;
+        entry.pages <= MAX_LOGS.div_ceil(MAX_VECTOR_ENTRIES)
     }
 
     /// Whether a member may be told now that its events are refused: once in [`COMPARE_INTERVAL_MS`].
@@ -144,13 +167,48 @@ impl Planner {
         may
     }
 
-    /// Notes that a member holds a log up to `seq`. When too much is noted, it is left to the next comparison.
+    /// Notes that a member says it holds a log up to `seq`. When too much is noted, it is left to the next comparison.
     pub fn learn(&mut self, peer: &PeerId, key: LogKey, seq: u64) {
+        self.claim(peer, key, Claim { seq, said: true });
+    }
+
+    fn claim(&mut self, peer: &PeerId, key: LogKey, claim: Claim) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         self.changed = true;
         if entry.ahead.len() < MAX_LEARNED || entry.ahead.contains_key(&key) {
-            let known = entry.ahead.entry(key).or_default();
+            let known = entry.ahead.entry(key).or_insert(claim);
+            if claim.seq > known.seq {
+                *known = claim;
+            }
+        }
+    }
+
+    /// Notes that a member passed on the event at `seq` of a log, and earlier ones are missing here.
+    pub fn note_gap(&mut self, peer: &PeerId, key: LogKey, seq: u64) {
+        let Some(entry) = self.peers.get_mut(peer) else { return };
+        if entry.gaps.len() < MAX_LEARNED || entry.gaps.contains_key(&key) {
+            let known = entry.gaps.entry(key).or_default();
             *known = seq.max(*known);
+        }
+    }
+
+    /// The gaps noted so far had their time to close: those that did not are to be pulled.
+    pub fn pull_gaps(&mut self) {
+        let peers: Vec<PeerId> = self.peers.keys().copied().collect();
+        for peer in peers {
+            let gaps = self.peers.get_mut(&peer).map(|entry| std::mem::take(&mut entry.gaps)).unwrap_or_default();
+            for (key, seq) in gaps {
+                self.claim(&peer, key, Claim { seq, said: false });
+            }
+        }
+    }
+
+    /// Notes that a member holds a log for forked.
+    pub fn learn_frozen(&mut self, peer: &PeerId, key: LogKey) {
+        let Some(entry) = self.peers.get_mut(peer) else { return };
+        self.changed = true;
+        if entry.frozen.len() < MAX_LEARNED {
+            entry.frozen.insert(key);
         }
     }
 
@@ -168,6 +226,24 @@ impl Planner {
         if let Some(entry) = self.peers.get_mut(peer) {
             entry.ahead.remove(key);
             entry.disputed.remove(key);
+        }
+    }
+
+    /// A member did not deliver any of what was asked for. If it had said that it holds some of it, nothing else that it
+    /// said is believed either, until the next comparison: else a liar could have us ask it for one thing after another.
+    pub fn nothing_came(&mut self, peer: &PeerId, wants: &[Want]) {
+        let Some(entry) = self.peers.get_mut(peer) else { return };
+        if wants.iter().any(|want| entry.ahead.get(&want.key()).is_some_and(|claim| claim.said)) {
+            self.disbelieve(peer);
+        }
+    }
+
+    /// Forgets all that a member said it holds.
+    pub fn disbelieve(&mut self, peer: &PeerId) {
+        if let Some(entry) = self.peers.get_mut(peer) {
+            entry.ahead.clear();
+            entry.disputed.clear();
+            entry.frozen.clear();
         }
     }
 
@@ -199,12 +275,19 @@ impl Planner {
     pub fn failed(&mut self, now: Now, peer: &PeerId) {
         if let Some(entry) = self.peers.get_mut(peer) {
             let wait = RETRY_MS.saturating_mul(1 << entry.failures.min(10)).min(COMPARE_INTERVAL_MS);
-            entry.failures += 1;
-            entry.ahead.clear();
-            entry.disputed.clear();
-            entry.comparing = false;
+            entry.failures = entry.failures.saturating_add(1);
+            // Beside a comparison that is still under way there is no second one.
+            let asks =
+                |(asked, question): &(PeerId, Question)| asked == peer && matches!(question, Question::Vector { .. });
+            entry.comparing = self.questions.values().any(asks);
             entry.compare_at = Some(now.after(wait));
         }
+        self.disbelieve(peer);
+    }
+
+    /// Questions under way.
+    pub fn question_count(&self) -> usize {
+        self.questions.len()
     }
 
     /// Range requests under way.
@@ -212,9 +295,27 @@ impl Planner {
         self.questions.values().filter(|(_, question)| matches!(question, Question::Range(_))).count()
     }
 
-    /// Whether a question about the evidence of a log is under way.
-    pub fn asks_evidence(&self, key: &LogKey) -> bool {
-        self.questions.values().any(|(_, question)| question == &Question::Evidence(*key))
+    /// The next log whose evidence to ask for, and whom.
+    pub fn plan_evidence(&mut self, shelf: &Shelf) -> Option<(PeerId, LogKey)> {
+        if !self.changed {
+            return None;
+        }
+        let asked = |(peer, question): &(PeerId, Question)| match question {
+            Question::Evidence(key) => Some((*peer, *key)),
+            Question::Vector { .. } | Question::Range(_) | Question::Note => None,
+        };
+        let asked: Vec<(PeerId, LogKey)> = self.questions.values().filter_map(asked).collect();
+        for (peer, entry) in &mut self.peers {
+            if asked.iter().filter(|(asked, _)| asked == peer).count() >= MAX_EVIDENCE_PER_PEER {
+                continue;
+            }
+            while let Some(key) = entry.frozen.pop_first() {
+                if shelf.may_freeze(&key) && !asked.iter().any(|(_, asked)| *asked == key) {
+                    return Some((*peer, key));
+                }
+            }
+        }
+        None
     }
 
     /// The next range request to make, if there is anything to ask and anybody free to answer.
@@ -259,14 +360,15 @@ impl Planner {
         claims: &mut BTreeMap<LogKey, Vec<(u64, u64)>>,
     ) -> Vec<Want> {
         let Some(entry) = self.peers.get_mut(peer) else { return Vec::new() };
-        entry.ahead.retain(|key, seq| {
+        entry.ahead.retain(|key, claim| {
             let log = shelf.log(key);
-            !log.frozen && *seq > log.tip.seq
+            !log.frozen && claim.seq > log.tip.seq
         });
         entry.disputed.retain(|key| !shelf.log(key).frozen);
         let mut wants = Vec::new();
         let mut budget = MAX_RESPONSE_EVENTS as u64;
-        while let Some(key) = entry.disputed.pop_first().filter(|_| wants.len() < MAX_WANTS && budget > 0) {
+        while wants.len() < MAX_WANTS && budget > 0 {
+            let Some(key) = entry.disputed.pop_first() else { break };
             let seq = shelf.log(&key).tip.seq;
             wants.push(Want { author: key.author, log: key.log, from: seq.max(1), to: seq.max(1) });
             budget -= 1;
@@ -274,7 +376,7 @@ impl Planner {
         let start = self.cursor;
         let after = entry.ahead.iter().filter(|(key, _)| start.is_none_or(|start| **key > start));
         let before = entry.ahead.iter().filter(|(key, _)| start.is_some_and(|start| **key <= start));
-        for (key, seq) in after.chain(before) {
+        for (key, claim) in after.chain(before) {
             if wants.len() >= MAX_WANTS || budget == 0 {
                 break;
             }
@@ -283,7 +385,7 @@ impl Planner {
             covered.extend(claims.get(key).into_iter().flatten());
             // What comes before its predecessor needs a place to wait.
             let may_wait = pending.bytes() < MAX_PENDING_LIVE_BYTES;
-            let gap = first_gap(next, *seq, covered, budget).filter(|(from, _)| may_wait || *from == next);
+            let gap = first_gap(next, claim.seq, covered, budget).filter(|(from, _)| may_wait || *from == next);
             if let Some((from, to)) = gap {
                 budget -= to - from + 1;
                 claims.entry(*key).or_default().push((from, to));
@@ -303,7 +405,7 @@ fn first_gap(mut from: u64, to: u64, mut covered: Vec<(u64, u64)>, limit: u64) -
             end = end.min(first - 1);
             break;
         }
-        from = from.max(last.saturating_add(1));
+        from = from.max(last.checked_add(1)?);
     }
     (from <= end).then(|| (from, end.min(from.saturating_add(limit - 1))))
 }

@@ -7,8 +7,8 @@ use rand::{RngExt, SeedableRng, seq::IteratorRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    COMPARE_INTERVAL_MS, COMPARE_JITTER_MS, GAP_PATIENCE_MS, MAX_COMMITTING_BYTES, MAX_LIVE_RUN_BYTES,
-    MAX_PENDING_BYTES, MAX_PENDING_LIVE_BYTES, SPREAD_DELAY_MS, SPREAD_PEERS,
+    COMPARE_INTERVAL_MS, COMPARE_JITTER_MS, GAP_PATIENCE_MS, MAX_COMMITTING_BYTES, MAX_LEARNED, MAX_LIVE_RUN_BYTES,
+    MAX_PENDING_BYTES, MAX_PENDING_LIVE_BYTES, RETRY_MS, SPREAD_DELAY_MS, SPREAD_INTERVAL_MS, SPREAD_PEERS,
     deferred::Deferred,
     message::{MAX_VECTOR_ENTRIES, MAX_WANTS, Refusal, SyncRequest, SyncResponse, VectorEntry, Want},
     pending::{Pending, weight},
@@ -18,8 +18,8 @@ use super::{
 use crate::{
     channel::WritePolicy,
     event::{Body, Event, InvalidRun, Run, SignedEvent, Signer},
-    hlc::{Clock, MAX_ADVANCE_MS, MAX_AHEAD_MS},
-    ids::{ChannelId, LogId, LogKey},
+    hlc::{Clock, MAX_ADVANCE_MS, MAX_AHEAD_MS, Timestamp},
+    ids::{ChannelId, LogId, LogKey, tagged_hash},
     live::Verdict,
     offence::Offence,
     time::{Deadline, Now},
@@ -181,10 +181,11 @@ pub enum Output {
     },
 }
 
-/// Proof that a log is forked, to be kept.
+/// Proof that a log is forked, to be kept. If the store fails, it is to be tried again until it is kept: without it this
+/// member cannot convince others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fork {
-    /// A run contradicts the event at `seq` in our store: keep our run from there, and this one.
+    /// A run contradicts the durable event at `seq` in our store: keep our run from there, and this one.
     Noticed {
         /// Which log.
         key: LogKey,
@@ -249,9 +250,25 @@ pub struct Replica {
     next_commit: u64,
     next_round: Option<Deadline>,
     spread_at: Option<Deadline>,
-    plan_at: Option<Deadline>,
+    /// Before this, news is only collected.
+    next_spread: Option<Deadline>,
+    /// When gaps in live events are pulled.
+    gaps_at: Option<Deadline>,
     rng: ChaCha8Rng,
     outputs: VecDeque<Output>,
+}
+
+/// What a replica has under way and keeps for later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Bytes handed to the store and not yet durable.
+    pub committing_bytes: usize,
+    /// Bytes of runs that wait for their predecessor.
+    pub pending_bytes: usize,
+    /// Bytes of durable events that are not due.
+    pub deferred_bytes: usize,
+    /// Requests to peers that are not answered yet.
+    pub questions: usize,
 }
 
 /// What a replica is made of.
@@ -287,7 +304,8 @@ impl Replica {
             next_commit: 0,
             next_round: None,
             spread_at: None,
-            plan_at: None,
+            next_spread: None,
+            gaps_at: None,
             rng: ChaCha8Rng::from_seed(config.seed),
             outputs: VecDeque::new(),
         }
@@ -321,6 +339,16 @@ impl Replica {
         self.planner.peers()
     }
 
+    /// What is under way and kept for later.
+    pub fn load(&self) -> Load {
+        Load {
+            committing_bytes: self.committing_bytes,
+            pending_bytes: self.pending.bytes(),
+            deferred_bytes: self.deferred.bytes(),
+            questions: self.planner.question_count(),
+        }
+    }
+
     /// How far each log is held.
     pub fn shelf(&self) -> &Shelf {
         &self.shelf
@@ -347,10 +375,7 @@ impl Replica {
             Input::PersistFailed => self.persist_failed(now),
             Input::SyncNow => self.compare_with_all(now),
         }
-        // Gaps in gossip are given time to close; everything else is asked for at once.
-        if self.plan_at.is_none() {
-            self.plan();
-        }
+        self.plan();
         if self.next_round.is_none() && self.planner.peer_count() > 0 {
             self.schedule_round(now);
         }
@@ -359,6 +384,7 @@ impl Replica {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
         for event in self.deferred.take_due(now) {
+            self.clock.observe(event.event.hlc, now.wall_ms);
             self.outputs.push_back(Output::Emit(event));
         }
         if self.next_round.is_some_and(|at| now.reached(at)) {
@@ -367,13 +393,15 @@ impl Replica {
         }
         if self.spread_at.is_some_and(|at| now.reached(at)) {
             self.spread_at = None;
+            self.next_spread = Some(now.after(SPREAD_INTERVAL_MS));
             self.compare_with_some(now, SPREAD_PEERS);
         }
         self.compare_due(now);
-        if self.plan_at.is_none_or(|at| now.reached(at)) {
-            self.plan_at = None;
-            self.plan();
+        if self.gaps_at.is_some_and(|at| now.reached(at)) {
+            self.gaps_at = None;
+            self.planner.pull_gaps();
         }
+        self.plan();
     }
 
     /// The next thing to do, in order.
@@ -383,7 +411,7 @@ impl Replica {
 
     /// When [`Replica::handle_timeout`] is to be called.
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        let timers = [self.deferred.deadline(), self.next_round, self.spread_at, self.plan_at, self.planner.deadline()];
+        let timers = [self.deferred.deadline(), self.next_round, self.spread_at, self.gaps_at, self.planner.deadline()];
         timers.into_iter().flatten().min()
     }
 
@@ -396,19 +424,33 @@ impl Replica {
         }
         let key = self.own_log(now);
         let tip = self.shelf.log(&key).tip;
-        // The clock has seen all our own events but those that a wrong clock put far ahead, and those are in other logs.
-        self.clock.observe(tip.hlc, now.wall_ms);
         let event = Event {
             channel: self.channel,
             author: key.author,
             log: key.log,
             seq: tip.seq + 1,
             prev: tip.id,
-            hlc: self.clock.tick(now.wall_ms),
+            hlc: self.stamp(now, tip.hlc),
             body,
         };
         let signed = SignedEvent::create(&self.signer, event);
         self.commit(vec![signed], Origin::Own { token });
+    }
+
+    /// A timestamp later than `tip`, which [`Replica::own_log`] made sure is no more than [`MAX_ADVANCE_MS`] ahead.
+    fn stamp(&mut self, now: Now, tip: Timestamp) -> Timestamp {
+        self.clock.observe(tip, now.wall_ms);
+        let stamp = self.clock.tick(now.wall_ms);
+        if stamp.ahead_ms(now.wall_ms) <= MAX_ADVANCE_MS {
+            return stamp;
+        }
+        // The wall clock was far ahead and is no longer. Stamps that went on from there would be refused by everyone, so
+        // the clock starts over from what it may still follow.
+        self.clock = Clock::default();
+        for (_, log) in self.shelf.iter() {
+            self.clock.observe(log.tip.hlc, now.wall_ms);
+        }
+        self.clock.tick(now.wall_ms)
     }
 
     /// The log to write in. A log that is frozen, or whose last event a wrong clock put far ahead, is left for a new one:
@@ -421,8 +463,18 @@ impl Replica {
                 return key;
             }
             // Derived, not drawn, so that a restart finds the same log again.
-            self.own_log = LogId(self.own_log.0.wrapping_add(1));
+            self.leave_own_log(&[]);
         }
+    }
+
+    /// Chooses another log to write in. It depends on where the old one ends, because copies of a store that have gone
+    /// different ways must not meet again in the next log.
+    fn leave_own_log(&mut self, salt: &[u8]) {
+        let key = LogKey { author: self.signer.author(), log: self.own_log };
+        let tip = self.shelf.log(&key).tip.id;
+        let [a, b, c, d, e, f, g, h, ..] =
+            tagged_hash("starling/next-log/1", &[&key.log.0.to_le_bytes(), &tip.0, salt]);
+        self.own_log = LogId(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
     }
 
     // ---- taking in
@@ -470,26 +522,24 @@ impl Replica {
                     self.unlearn(origin, key);
                     return self.verdict(origin, Verdict::Ignore);
                 }
-                self.note_own_log(key);
+                self.note_own_log(now, key);
                 self.commit(fresh, origin);
             }
             Fit::Gap(events) => {
                 let live = matches!(origin, Origin::Gossip { .. });
-                if let Some(from) = origin.peer() {
-                    self.planner.learn(&from, key, proof.last_seq());
-                }
-                if live && self.plan_at.is_none() {
-                    self.plan_at = Some(now.after(GAP_PATIENCE_MS));
-                }
                 let kept = self.pending.insert(events, if live { MAX_PENDING_LIVE_BYTES } else { MAX_PENDING_BYTES });
+                if let Origin::Gossip { from, .. } = origin {
+                    // Gossip often delivers out of order: the gap is given time to close by itself.
+                    self.planner.note_gap(&from, key, proof.last_seq());
+                    self.gaps_at.get_or_insert(now.after(GAP_PATIENCE_MS));
+                } else if !kept {
+                    // Else it would be asked for again at once.
+                    self.unlearn(origin, key);
+                }
                 // Its signature is good; whether or not we keep it, others may lack less.
                 self.verdict(origin, if kept { Verdict::Accept } else { Verdict::Ignore });
             }
-            Fit::Fork => {
-                let seq = self.shelf.log(&key).tip.seq;
-                self.freeze(Fork::Noticed { key, seq, theirs: proof }, key);
-                self.verdict(origin, Verdict::Accept);
-            }
+            Fit::Fork => self.forked(now, key, proof, origin),
             Fit::NotLater => self.refuse(origin, Offence::BrokenLog),
             Fit::Known | Fit::Frozen => self.verdict(origin, Verdict::Ignore),
             Fit::TooManyLogs => {
@@ -497,6 +547,20 @@ impl Replica {
                 self.verdict(origin, Verdict::Ignore);
             }
         }
+    }
+
+    fn forked(&mut self, now: Now, key: LogKey, theirs: Run, origin: Origin) {
+        let log = self.shelf.log(&key);
+        if log.tip.seq > log.durable.seq {
+            // Our own branch could still be taken back by the disk, and with it the proof: look again soon.
+            self.unlearn(origin, key);
+            if let Some(from) = origin.peer() {
+                self.planner.want_compare(now, &from, RETRY_MS);
+            }
+            return self.verdict(origin, Verdict::Ignore);
+        }
+        self.freeze(now, Fork::Noticed { key, seq: log.tip.seq, theirs }, key);
+        self.verdict(origin, Verdict::Accept);
     }
 
     fn drain_pending(&mut self, now: Now, key: LogKey) {
@@ -532,15 +596,20 @@ impl Replica {
     }
 
     /// Our own log can only be extended by others when this store is a copy: go on in a new log.
-    fn note_own_log(&mut self, key: LogKey) {
+    fn note_own_log(&mut self, now: Now, key: LogKey) {
         if key == (LogKey { author: self.signer.author(), log: self.own_log }) {
-            self.own_log = LogId(self.own_log.0.wrapping_add(1));
+            // Drawn: the same old copy may be put back twice, and finds its log as long as the first time. After a restart
+            // the log is no longer than what is held of it, and can be written in again.
+            let salt: [u8; 32] = self.rng.random();
+            self.leave_own_log(&[&salt[..], &now.wall_ms.to_le_bytes()].concat());
             self.outputs.push_back(Output::OwnLogFoundLonger { key });
         }
     }
 
-    fn freeze(&mut self, fork: Fork, key: LogKey) {
+    fn freeze(&mut self, now: Now, fork: Fork, key: LogKey) {
         if self.shelf.freeze(key) {
+            self.pending.forget(key);
+            self.spread(now);
             self.outputs.push_back(Output::Fork(fork));
         }
     }
@@ -581,9 +650,16 @@ impl Replica {
             }
         }
         self.publish_live(&own);
-        if repaired && self.spread_at.is_none() {
-            self.spread_at = Some(now.after(SPREAD_DELAY_MS));
+        if repaired {
+            self.spread(now);
         }
+    }
+
+    /// What gossip does not carry is news to other peers too: compares with some of them soon.
+    fn spread(&mut self, now: Now) {
+        let soon = now.after(SPREAD_DELAY_MS);
+        let at = self.next_spread.map_or(soon, |next| next.max(soon));
+        self.spread_at.get_or_insert(at);
     }
 
     /// Events that became durable together travel together: one message, one signature to check.
@@ -692,12 +768,15 @@ impl Replica {
             (Question::Note, SyncResponse::Noted) => {}
             (Question::Vector { after: None }, SyncResponse::Same) => self.planner.compared(&from),
             (Question::Vector { after }, SyncResponse::Vector { entries, more }) => {
-                self.vector(from, after, entries, more);
+                self.vector(now, from, after, entries, more);
             }
             (Question::Range(wants), SyncResponse::Runs(runs)) => self.runs(now, from, &wants, runs),
             (Question::Evidence(key), SyncResponse::Evidence(runs)) => {
-                if proves_fork(&runs, self.channel, key) {
-                    self.freeze(Fork::Proven { key, runs }, key);
+                if !proves_fork(&runs, self.channel, key) {
+                    // It may be that the peer's own store has not kept it yet.
+                    self.planner.disbelieve(&from);
+                } else if self.shelf.may_freeze(&key) {
+                    self.freeze(now, Fork::Proven { key, runs }, key);
                 }
             }
             (_, SyncResponse::Unavailable) => self.planner.failed(now, &from),
@@ -708,21 +787,27 @@ impl Replica {
         }
     }
 
-    fn vector(&mut self, from: PeerId, after: Option<LogKey>, entries: Vec<VectorEntry>, more: bool) {
+    fn vector(&mut self, now: Now, from: PeerId, after: Option<LogKey>, entries: Vec<VectorEntry>, more: bool) {
         let sorted = entries.windows(2).all(|pair| pair[0].key() < pair[1].key());
         let follows = entries.first().is_none_or(|entry| after.is_none_or(|after| entry.key() > after));
         let last = entries.last().map(VectorEntry::key);
         if !sorted || !follows || entries.len() > MAX_VECTOR_ENTRIES || (more && last.is_none()) {
             self.penalise(from, Offence::WrongAnswer);
-            self.planner.compared(&from);
+            self.planner.failed(now, &from);
             return;
         }
         self.learn(from, &entries);
-        let lacking = self.lacked_by(after, if more { last } else { None }, &entries);
+        let mut lacking = self.lacked_by(after, if more { last } else { None }, &entries);
+        // It would not remember more.
+        lacking.truncate(MAX_LEARNED);
         for chunk in lacking.chunks(MAX_VECTOR_ENTRIES) {
             self.send(from, Question::Note, SyncRequest::Have(chunk.to_vec()));
         }
         match last {
+            Some(_) if more && !self.planner.may_turn_page(&from) => {
+                self.penalise(from, Offence::WrongAnswer);
+                self.planner.failed(now, &from);
+            }
             Some(last) if more => {
                 self.send(from, Question::Vector { after: Some(last) }, SyncRequest::Vector { after: Some(last) });
             }
@@ -734,16 +819,14 @@ impl Replica {
         for entry in entries {
             let key = entry.key();
             let log = self.shelf.log(&key);
-            if log.frozen {
+            if log.frozen || !self.shelf.may_hold(&key) {
                 continue;
             }
             if entry.frozen {
-                if !self.planner.asks_evidence(&key) {
-                    self.send(peer, Question::Evidence(key), SyncRequest::Evidence(key));
-                }
+                self.planner.learn_frozen(&peer, key);
             } else if entry.seq > log.tip.seq {
                 self.planner.learn(&peer, key, entry.seq);
-            } else if entry.seq == log.tip.seq && entry.head != log.tip.id {
+            } else if entry.seq > 0 && entry.seq == log.tip.seq && entry.head != log.tip.id {
                 self.planner.dispute(&peer, key);
             }
         }
@@ -788,6 +871,7 @@ impl Replica {
         }
         // An answer has room for so much; one with nothing at all shows that the peer holds none of it.
         if !answered.contains(&true) {
+            self.planner.nothing_came(&from, wants);
             for want in wants {
                 self.planner.unlearn(&from, &want.key());
             }
@@ -795,6 +879,9 @@ impl Replica {
     }
 
     fn plan(&mut self) {
+        while let Some((peer, key)) = self.planner.plan_evidence(&self.shelf) {
+            self.send(peer, Question::Evidence(key), SyncRequest::Evidence(key));
+        }
         while self.committing_bytes < MAX_COMMITTING_BYTES {
             let Some((peer, wants)) = self.planner.plan(&self.shelf, &self.pending) else { return };
             self.send(peer, Question::Range(wants.clone()), SyncRequest::Range(wants));
@@ -844,6 +931,10 @@ impl Replica {
     fn refuse(&mut self, origin: Origin, offence: Offence) {
         if let Some(peer) = origin.peer() {
             self.penalise(peer, offence);
+        }
+        if let Origin::Repair { from } = origin {
+            // Else it would be asked the same again at once.
+            self.planner.disbelieve(&from);
         }
         self.verdict(origin, Verdict::Reject);
     }

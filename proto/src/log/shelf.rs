@@ -141,6 +141,16 @@ impl Shelf {
         }
     }
 
+    /// Whether a log may be taken: it is known, or there is room for another.
+    pub fn may_hold(&self, key: &LogKey) -> bool {
+        self.logs.contains_key(key) || self.has_room(&key.author)
+    }
+
+    /// Whether it would be news that a log is forked, and there is room to note it.
+    pub fn may_freeze(&self, key: &LogKey) -> bool {
+        !self.log(key).frozen && self.may_hold(key)
+    }
+
     fn has_room(&self, author: &Author) -> bool {
         let from = LogKey { author: *author, log: LogId(0) };
         let to = LogKey { author: *author, log: LogId(u64::MAX) };

@@ -9,7 +9,7 @@
 //! | the `suspect` mark | everything is verified; if it holds, the mark goes, else as above |
 
 use std::{
-    fmt, fs, io,
+    fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{atomic::AtomicBool, mpsc::sync_channel},
@@ -168,7 +168,7 @@ fn load(directory: &Path, options: &Options, make_syncer: &MakeSyncer<'_>) -> Re
         .open()
         .map_err(|error| trouble(error.into()))?;
 
-    let meta = load_meta(&db, options.seed, is_made || witnessed.is_some())?;
+    let meta = load_meta(&db, options.seed, is_made || witnessed.is_some()).map_err(trouble)?;
     if witnessed.is_some_and(|commits| commits > meta.commits) {
         return Err(Trouble::Damage(format!("it ends at commit {} of {witnessed:?}", meta.commits)));
     }
@@ -218,19 +218,16 @@ fn read_format(directory: &Path) -> Result<bool, Trouble> {
     }
 }
 
-fn load_meta(db: &Db, seed: u64, is_made: bool) -> Result<Meta, Trouble> {
-    let damage = |reason: &dyn fmt::Display| Trouble::Damage(reason.to_string());
-    if let Some(bytes) = db.get(keys::META).map_err(|error| damage(&error))? {
-        return decode("start", &bytes).map_err(|fault| damage(&fault));
+fn load_meta(db: &Db, seed: u64, is_made: bool) -> Result<Meta, Fault> {
+    if let Some(bytes) = db.get(keys::META)? {
+        return decode("start", &bytes);
     }
     if is_made || !db.is_empty() {
-        return Err(damage(&"its start is missing"));
+        return Err(Fault::Damaged("its start is missing".into()));
     }
     let meta = Meta { log: LogId(seed), commits: 0, next_run: 0, runs: Vec::new() };
-    match db.insert(keys::META, wire::encode(&meta)) {
-        Ok(_) => Ok(meta),
-        Err(error) => Err(damage(&error)),
-    }
+    db.insert(keys::META, wire::encode(&meta))?;
+    Ok(meta)
 }
 
 fn load_index(db: &Db) -> Result<Index, Fault> {

@@ -5,18 +5,18 @@ use proto::{
     event::{Body, Event, MAX_EVENT_BYTES, Signature, SignedEvent},
     hlc::Timestamp,
     ids::{ChannelId, EventId, LogId, LogKey},
-    log::message::MAX_RUNS_BYTES,
     wire,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Fault, keys::VALUE_BYTES};
+use crate::store::MAX_EVIDENCE_BYTES;
 
 /// Bytes of a piece at most: one event of the largest size, its signature and predecessor.
 const MAX_PIECE_BYTES: usize = MAX_EVENT_BYTES + 4096;
 
-/// Bytes of any other value at most: evidence is two runs, each as large as an answer.
-const MAX_RECORD_BYTES: usize = 2 * MAX_RUNS_BYTES + 4096;
+/// Bytes of any other value at most: none is larger than evidence.
+const MAX_RECORD_BYTES: usize = MAX_EVIDENCE_BYTES;
 
 /// What stands at the start of the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

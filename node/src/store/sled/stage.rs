@@ -3,7 +3,7 @@
 //! All keys are in one tree and sled recovers a batch on a tree whole or not at all, so a crash leaves a state between two
 //! groups and there is nothing to repair. A batch that does not fit is refused alone; the others of its group go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::sled::Tree;
 use proto::{
@@ -43,7 +43,7 @@ pub(super) struct Group<'a> {
     evidence: Vec<(u32, Evidence)>,
     rooms: BTreeMap<String, bool>,
     peers: Option<PeerTable>,
-    peers_touched: BTreeMap<Vec<u8>, ()>,
+    peers_touched: BTreeSet<Vec<u8>>,
 }
 
 /// A group ready to be applied, and what is true once it is durable.
@@ -69,7 +69,7 @@ impl<'a> Group<'a> {
             evidence: Vec::new(),
             rooms: BTreeMap::new(),
             peers: None,
-            peers_touched: BTreeMap::new(),
+            peers_touched: BTreeSet::new(),
         }
     }
 
@@ -107,12 +107,12 @@ impl<'a> Group<'a> {
         }
         let table = self.peers.get_or_insert_with(|| self.stored_peers.clone());
         for peer in known {
-            self.peers_touched.insert(peer.peer.clone(), ());
-            self.peers_touched.extend(table.insert(peer).into_iter().map(|dropped| (dropped, ())));
+            self.peers_touched.insert(peer.peer.clone());
+            self.peers_touched.extend(table.insert(peer));
         }
         for peer in forget {
             table.remove(&peer);
-            self.peers_touched.insert(peer, ());
+            self.peers_touched.insert(peer);
         }
     }
 
@@ -166,7 +166,7 @@ impl<'a> Group<'a> {
                 batch.remove(key);
             }
         }
-        for peer in self.peers_touched.into_keys() {
+        for peer in self.peers_touched {
             let key = keys::named(keys::PEER, &peer);
             match self.peers.as_ref().and_then(|table| table.get(&peer)) {
                 Some(known) => batch.insert(key, wire::encode(known)),

@@ -1,0 +1,84 @@
+//! What the API answers when it cannot do what was asked: `{"error":{"code":"…","message":"…"}}`.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{handle::CallError, store::StoreError};
+
+/// The body of every answer that is not a success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorDetail {
+    /// A word for programs, such as `not_in_room`.
+    pub code: String,
+    /// A line for people, with what to do.
+    pub message: String,
+}
+
+/// An error on its way to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl ApiError {
+    /// An error with a status, a word for programs and a line for people.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    /// A request that cannot be understood or carried out as it is.
+    pub fn invalid(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = ErrorBody { error: ErrorDetail { code: self.code.into(), message: self.message } };
+        let mut response = (self.status, Json(body)).into_response();
+        let extra = match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, "1")),
+            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            _ => None,
+        };
+        if let Some((name, value)) = extra {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+impl From<CallError> for ApiError {
+    fn from(error: CallError) -> Self {
+        let (status, code) = match &error {
+            CallError::Overloaded | CallError::Store(StoreError::Overloaded) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
+            }
+            CallError::Stopped | CallError::Store(StoreError::Closed) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            CallError::NotInRoom(_) => (StatusCode::NOT_FOUND, "not_in_room"),
+            CallError::CannotLeaveLobby => (StatusCode::CONFLICT, "cannot_leave_lobby"),
+            CallError::TooManyRooms(_) => (StatusCode::CONFLICT, "too_many_rooms"),
+            CallError::NoSuchMessage(_) => (StatusCode::NOT_FOUND, "no_such_message"),
+            CallError::InvalidChat(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_text"),
+            CallError::Store(StoreError::DiskFull { .. }) => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+            CallError::Store(StoreError::Failed(_) | StoreError::Rejected(_)) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "store_failed")
+            }
+        };
+        Self::new(status, code, error.to_string())
+    }
+}

@@ -1,0 +1,111 @@
+//! Golden vectors: the bytes of every message, in `golden.txt`, so that other programs can check themselves against them and
+//! nobody changes the wire by accident.
+//!
+//! Each line is `name hex`. A message that changes on purpose needs a new version, or a new variant at the end of its enum;
+//! the lines are then written anew by `STARLING_WRITE_GOLDEN=1 cargo test -p starling-proto --test golden`.
+
+#![expect(clippy::unwrap_used, reason = "test code: a panic is a failed test")]
+
+mod samples;
+
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
+
+use proto::{
+    call::{Answer, Topic},
+    live::{Live, message_id},
+    log::message::{SyncRequest, SyncResponse},
+    presence::{Kind, PresenceRequest, PresenceResponse},
+    wire,
+};
+
+// The names come from exhaustive matches: whoever adds a variant is led here by the compiler.
+
+fn live_name(live: &Live) -> &'static str {
+    match live {
+        Live::Run(_) => "live.run",
+        Live::Presence(signed) => match signed.announcement.kind {
+            Kind::Hello => "live.presence.hello",
+            Kind::Heartbeat => "live.presence.heartbeat",
+            Kind::Goodbye => "live.presence.goodbye",
+        },
+    }
+}
+
+fn question_name(topic: &Topic) -> &'static str {
+    match topic {
+        Topic::Sync(SyncRequest::Compare(_)) => "question.sync.compare",
+        Topic::Sync(SyncRequest::Vector { after: None }) => "question.sync.vector.first",
+        Topic::Sync(SyncRequest::Vector { after: Some(_) }) => "question.sync.vector.next",
+        Topic::Sync(SyncRequest::Have(_)) => "question.sync.have",
+        Topic::Sync(SyncRequest::Range(_)) => "question.sync.range",
+        Topic::Sync(SyncRequest::Evidence(_)) => "question.sync.evidence",
+        Topic::Sync(SyncRequest::Refused(_)) => "question.sync.refused",
+        Topic::Presence(PresenceRequest::List { after: None }) => "question.presence.list.first",
+        Topic::Presence(PresenceRequest::List { after: Some(_) }) => "question.presence.list.next",
+    }
+}
+
+fn answer_name(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Sync(SyncResponse::Same) => "answer.sync.same",
+        Answer::Sync(SyncResponse::Vector { .. }) => "answer.sync.vector",
+        Answer::Sync(SyncResponse::Noted) => "answer.sync.noted",
+        Answer::Sync(SyncResponse::Runs(_)) => "answer.sync.runs",
+        Answer::Sync(SyncResponse::Evidence(_)) => "answer.sync.evidence",
+        Answer::Sync(SyncResponse::Unavailable) => "answer.sync.unavailable",
+        Answer::Presence(PresenceResponse::Members { .. }) => "answer.presence.members",
+        Answer::Presence(PresenceResponse::Unavailable) => "answer.presence.unavailable",
+    }
+}
+
+/// Every vector by name: messages, and what is derived from them by hashing and signing.
+fn vectors() -> BTreeMap<&'static str, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    let mut add = |name, bytes| assert!(all.insert(name, bytes).is_none(), "{name} twice");
+    let events = samples::events();
+    let announcement = samples::announcement(Kind::Hello);
+    add("chat", wire::encode(&samples::chat()));
+    add("event", wire::encode(&events[0].event));
+    add("event.id", events[0].id.0.to_vec());
+    add("event.signature", events[0].signature.unwrap().to_bytes().to_vec());
+    add("announcement", wire::encode(&announcement.announcement));
+    add("announcement.signature", announcement.signature.to_bytes().to_vec());
+    add("author", samples::signer(1).author().0.to_vec());
+    add("author.peer_id", samples::signer(1).author().peer_id().unwrap().to_bytes());
+    add("channel.lobby", samples::lobby().0.to_vec());
+    add("channel.lobby.topic", samples::lobby().topic().into_bytes());
+    add("live.run.message_id", message_id(&wire::encode(&Live::Run(samples::run()))).to_vec());
+    samples::lives().iter().for_each(|live| add(live_name(live), wire::encode(live)));
+    samples::questions().iter().for_each(|question| add(question_name(&question.topic), wire::encode(question)));
+    samples::answers().iter().for_each(|answer| add(answer_name(answer), wire::encode(answer)));
+    all
+}
+
+fn file() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden.txt")
+}
+
+#[test]
+fn every_message_has_the_bytes_it_always_had() {
+    let vectors = vectors();
+    if std::env::var_os("STARLING_WRITE_GOLDEN").is_some() {
+        let mut text = String::new();
+        vectors.iter().for_each(|(name, bytes)| writeln!(text, "{name} {}", hex::encode(bytes)).unwrap());
+        std::fs::write(file(), text).unwrap();
+    }
+    let text = std::fs::read_to_string(file()).unwrap();
+    let golden: BTreeMap<&str, &str> = text.lines().map(|line| line.split_once(' ').expect("`name hex`")).collect();
+    for (name, bytes) in &vectors {
+        assert_eq!(golden.get(name).copied(), Some(hex::encode(bytes).as_str()), "the line '{name}' differs");
+    }
+    let unknown: Vec<_> = golden.keys().filter(|name| !vectors.contains_key(*name)).collect();
+    assert!(unknown.is_empty(), "lines that nothing makes: {unknown:?}");
+}
+
+#[test]
+fn the_vectors_are_genuine() {
+    assert_eq!(samples::run().verify().map(|events| events.len()), Ok(2));
+    for kind in [Kind::Hello, Kind::Heartbeat, Kind::Goodbye] {
+        assert_eq!(samples::announcement(kind).verify(), Ok(()));
+    }
+}
