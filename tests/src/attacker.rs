@@ -14,11 +14,13 @@ use libp2p::{
     tcp, yamux,
 };
 use proto::{
+    call::{MAX_QUESTION_BYTES, Question},
     channel::RoomName,
     chat::ChatMessage,
     event::{Event, Run, SignedEvent, Signer},
     hlc::Timestamp,
     ids::{EventId, LogId},
+    wire,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -101,6 +103,14 @@ enum Order {
 /// What it answers to every question of the node.
 pub type Answer = fn(&[u8]) -> Vec<u8>;
 
+/// The answer of a node that cannot tell.
+fn unavailable(question: &[u8]) -> Vec<u8> {
+    match wire::decode::<Question, MAX_QUESTION_BYTES>(question) {
+        Ok(question) => wire::encode(&question.topic.unavailable()),
+        Err(_) => Vec::new(),
+    }
+}
+
 /// A hostile peer, connected to one node. It leaves when it is dropped.
 pub struct Attacker {
     /// Its peer id.
@@ -113,12 +123,12 @@ pub struct Attacker {
 }
 
 impl Attacker {
-    /// A new peer that joins `room` as a gossip neighbour of `node` and answers no question sensibly.
+    /// A new peer that joins `room` as a gossip neighbour of `node`; it answers every question as a peer does that cannot.
     ///
     /// # Errors
     /// Why it did not get in.
     pub async fn connect(node: &Node, room: &str) -> Result<Self, String> {
-        Self::connect_answering(node, room, |_| Vec::new()).await
+        Self::connect_answering(node, room, unavailable).await
     }
 
     /// As [`Attacker::connect`], with answers to the node's questions.
@@ -134,7 +144,7 @@ impl Attacker {
     /// # Errors
     /// Why it did not get in.
     pub async fn reconnect(&self, node: &Node, room: &str) -> Result<Self, String> {
-        Self::connect_as(self.keypair.clone(), node, room, |_| Vec::new()).await
+        Self::connect_as(self.keypair.clone(), node, room, unavailable).await
     }
 
     async fn connect_as(keypair: Keypair, node: &Node, room: &str, answer: Answer) -> Result<Self, String> {
