@@ -1,6 +1,7 @@
 //! The Starling node: swarm, store, API and command line.
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;

@@ -11,7 +11,7 @@ use node::{
     swarm::{self, Parts, Settings},
     transport::memory_transport,
 };
-use proto::{channel::RoomName, ids::LogId};
+use proto::{channel::RoomName, connectivity::Settings as Connections, ids::LogId};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -21,6 +21,10 @@ struct Node {
 }
 
 async fn start(number: u8, bootstrap: &[&Node]) -> Node {
+    start_with(number, bootstrap, Connections::default(), &[]).await
+}
+
+async fn start_with(number: u8, bootstrap: &[&Node], connections: Connections, rooms: &[&str]) -> Node {
     let keypair = Keypair::ed25519_from_bytes([number; 32]).unwrap();
     let peer_id = keypair.public().to_peer_id();
     let store = MemoryStore::new(LogId(u64::from(number)));
@@ -30,8 +34,9 @@ async fn start(number: u8, bootstrap: &[&Node]) -> Node {
         name: format!("node {number}"),
         listen: vec![Multiaddr::empty().with(Protocol::Memory(0))],
         bootstrap: bootstrap.iter().map(|node| node.address.clone()).collect(),
-        rooms: Vec::new(),
+        rooms: rooms.iter().map(|room| room.parse().unwrap()).collect(),
         mdns: false,
+        connections,
         closed_network: false,
     };
     let handle = swarm::start(Parts {
@@ -88,4 +93,27 @@ async fn nodes_chat_over_memory_and_a_latecomer_gets_the_history() {
     for node in [first, second, late] {
         node.handle.shutdown().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_two_members_of_a_room_find_each_other_in_a_network_where_not_everybody_is_connected() {
+    let few = Connections { low: 3, high: 5, max: 8 };
+    let mut nodes = vec![start_with(1, &[], few, &["rare"]).await];
+    for number in 2..=24 {
+        let rooms: &[&str] = if number == 24 { &["rare"] } else { &[] };
+        nodes.push(start_with(number, &[&nodes[nodes.len() - 1]], few, rooms).await);
+    }
+    let rare: RoomName = "rare".parse().unwrap();
+    let (first, last) = (&nodes[0].handle, &nodes[23].handle);
+    let mut heard = last.subscribe();
+    let said = first.say(rare.clone(), "is anybody there?".into()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), async {
+        loop {
+            if matches!(heard.recv().await.unwrap(), NodeEvent::Message(message) if message == said) {
+                break;
+            }
+        }
+    })
+    .await
+    .expect("the other member hears it");
 }

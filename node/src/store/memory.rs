@@ -15,7 +15,7 @@ use std::{
 use proto::{
     event::{OrderKey, Run, SignedEvent},
     hlc::Timestamp,
-    ids::{Author, ChannelId, EventId, LogId, LogKey},
+    ids::{ChannelId, EventId, LogId, LogKey},
     log::message::Want,
 };
 
@@ -24,6 +24,7 @@ use super::{
     check::{Tip, check_batch},
     peers::PeerTable,
     runs::Budget,
+    start_of,
 };
 
 /// A store in memory.
@@ -113,11 +114,6 @@ impl Store for MemoryStore {
         }
         Ok(())
     }
-}
-
-/// The smallest place in a channel's order at a time.
-fn start_of(hlc: Timestamp) -> OrderKey {
-    OrderKey { hlc, author: Author([0; 32]), log: LogId(0), seq: 0 }
 }
 
 impl Contents {

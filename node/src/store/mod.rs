@@ -17,9 +17,9 @@ mod runs;
 pub mod sled;
 
 use proto::{
-    event::{Run, SignedEvent},
+    event::{OrderKey, Run, SignedEvent},
     hlc::Timestamp,
-    ids::{ChannelId, EventId, LogId, LogKey},
+    ids::{Author, ChannelId, EventId, LogId, LogKey},
     log::message::{MAX_RUNS_BYTES, Want},
 };
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,11 @@ pub enum Before {
     Time(Timestamp),
     /// Events that come before this one in the channel's order.
     Event(EventId),
+}
+
+/// The smallest place in a channel's order at a time.
+fn start_of(hlc: Timestamp) -> OrderKey {
+    OrderKey { hlc, author: Author([0; 32]), log: LogId(0), seq: 0 }
 }
 
 /// How a request is answered. A dropped receiver is fine: the answer is then nobody's.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use libp2p::PeerId;
-use proto::{offence::Offence, time::Now};
+use proto::{ids::ChannelId, offence::Offence, time::Now};
 use tokio::sync::broadcast;
 
 use super::{behaviour::Behaviour, calls::Calls, journal::Journal, reads::Reads};
@@ -19,6 +19,10 @@ pub enum Effect {
         /// How.
         offence: Offence,
     },
+    /// We came into a room: for the rendezvous.
+    Joined(ChannelId),
+    /// We left a room.
+    Left(ChannelId),
     /// A peer came into one of our rooms: its connection is worth keeping.
     RoomPeer {
         /// Who.

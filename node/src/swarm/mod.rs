@@ -6,6 +6,7 @@
 //! | [`behaviour`], [`codec`] | the libp2p protocols and their settings |
 //! | [`rooms`], [`room`] | replicas and presence of the rooms joined |
 //! | [`network`] | finding peers, keeping connections |
+//! | [`rendezvous`] | finding the members of a room |
 //! | [`guard`] | counting and punishing what breaks the protocol |
 //! | [`journal`], [`reads`] | what is on its way to and from the store |
 //! | [`calls`] | questions under way to and from peers |
@@ -21,6 +22,7 @@ mod journal;
 mod network;
 mod peers;
 mod reads;
+mod rendezvous;
 mod report;
 mod room;
 mod rooms;
@@ -66,6 +68,8 @@ pub struct Settings {
     pub rooms: Vec<RoomName>,
     /// Whether to look for nodes on the local network by mDNS.
     pub mdns: bool,
+    /// How many connections to hold.
+    pub connections: proto::connectivity::Settings,
     /// Whether the transport lets in only holders of a key (for the status, and because QUIC cannot).
     pub closed_network: bool,
 }
@@ -146,7 +150,8 @@ pub async fn start(parts: Parts) -> Result<Handle, StartError> {
         reads: reads::Reads::new(store.clone()),
         calls: calls::Calls::default(),
         rooms: rooms::Rooms::new(snapshot.heads, profile, signer, own_log, StdRng::from_rng(&mut rng)),
-        network: network::Network::new(now, peer_id, rng.random(), &settings.bootstrap, snapshot.peers),
+        network: network::Network::new(now, peer_id, rng.random(), &settings, snapshot.peers),
+        rendezvous: rendezvous::Rendezvous::default(),
         guard: guard::Guard::new(),
         peers: peers::Peers::default(),
         effects: VecDeque::new(),

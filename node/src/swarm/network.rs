@@ -15,11 +15,11 @@ use libp2p::{
     },
 };
 use proto::{
-    connectivity::{Connectivity, Input, Output, Reason, Settings, Source, Target},
+    connectivity::{Connectivity, Input, Output, Reason, Source, Target},
     time::{Deadline, Now},
 };
 
-use super::{behaviour::Behaviour, journal::Journal, peers::Peers};
+use super::{Settings, behaviour::Behaviour, journal::Journal, peers::Peers};
 use crate::store::KnownPeer;
 
 /// Addresses taken from one peer's identify message. It may hold any number.
@@ -40,10 +40,10 @@ pub struct Network {
 
 impl Network {
     /// With nodes to join through, and peers from before.
-    pub fn new(now: Now, own: PeerId, seed: [u8; 32], bootstrap: &[Multiaddr], remembered: Vec<KnownPeer>) -> Self {
+    pub fn new(now: Now, own: PeerId, seed: [u8; 32], settings: &Settings, remembered: Vec<KnownPeer>) -> Self {
         let mut network = Self {
             own,
-            connectivity: Connectivity::new(own, Settings::default(), seed, now),
+            connectivity: Connectivity::new(own, settings.connections, seed, now),
             dials: BTreeMap::new(),
             unreached: BTreeSet::new(),
             bootstraps: BTreeSet::new(),
@@ -55,7 +55,7 @@ impl Network {
                 network.connectivity.handle(now, input);
             }
         }
-        for address in bootstrap {
+        for address in &settings.bootstrap {
             let target = network.join_through(now, address);
             network.bootstraps.insert(target);
         }

@@ -74,6 +74,11 @@ impl Rooms {
         self.joined().iter().filter(shares).map(|room| room.name().to_string()).collect()
     }
 
+    /// Connected members of a room.
+    pub fn peers_in(&self, channel: &ChannelId) -> usize {
+        self.rooms.get(channel).map_or(0, |room| room.replica().peers().count())
+    }
+
     /// Events held, over all rooms of this run.
     pub fn events(&self) -> u64 {
         let dormant: u64 = self.dormant.values().flatten().map(|head| head.seq).sum();
@@ -108,6 +113,7 @@ impl Rooms {
             cx.warn(format!("gossip does not score the room '{}': {error}", room.name()));
         }
         room.join(cx, self.profile.clone());
+        cx.effects.push_back(Effect::Joined(channel));
         let topic = room.topic().hash();
         let subscribed =
             |(peer, topics): (&PeerId, Vec<&gossipsub::TopicHash>)| topics.contains(&&topic).then_some(*peer);
@@ -155,6 +161,7 @@ impl Rooms {
             return;
         }
         room.leave(cx);
+        cx.effects.push_back(Effect::Left(room.channel()));
         cx.behaviour.gossip.unsubscribe(room.topic());
         cx.journal.room(name, false, Some(answer));
         let peers: Vec<PeerId> = room.replica().peers().copied().collect();

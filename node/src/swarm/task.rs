@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use libp2p::{Swarm, request_response, swarm::SwarmEvent};
+use libp2p::{Swarm, kad, request_response, swarm::SwarmEvent};
 use proto::{
     call::{Answer, Question},
     offence::Offence,
@@ -27,6 +27,7 @@ use super::{
     network::Network,
     peers::Peers,
     reads::{Read, Reads},
+    rendezvous::Rendezvous,
     report,
     rooms::Rooms,
 };
@@ -75,6 +76,7 @@ pub(super) struct Task {
     pub calls: Calls,
     pub rooms: Rooms,
     pub network: Network,
+    pub rendezvous: Rendezvous,
     pub guard: Guard,
     pub peers: Peers,
     pub effects: VecDeque<Effect>,
@@ -178,12 +180,15 @@ impl Task {
         while let Some(effect) = self.effects.pop_front() {
             match effect {
                 Effect::Penalise { peer, offence } => self.guard.penalise(lend!(self, now), peer, offence),
+                Effect::Joined(channel) => self.rendezvous.joined(now, channel),
+                Effect::Left(channel) => self.rendezvous.left(self.swarm.behaviour_mut(), &channel),
                 Effect::RoomPeer { peer } => self.network.room_peer(now, peer),
                 Effect::NoRoomPeer { peer } => self.network.no_room_peer(now, peer),
                 Effect::Banned { peer } => self.network.banned(now, peer),
                 Effect::Unbanned { peer } => self.network.unbanned(now, peer),
             }
         }
+        self.rendezvous.turn(now, self.swarm.behaviour_mut(), |channel| self.rooms.peers_in(channel));
         self.network.turn(now, &mut self.swarm, &mut self.journal);
         if let Some(failed) = self.journal.flush() {
             self.written(now, &failed);
@@ -195,7 +200,13 @@ impl Task {
             let Stopping { earliest, latest, .. } = &stopping.0;
             if self.journal.is_idle() { *earliest } else { *latest }
         });
-        [stop, self.rooms.deadline(), self.guard.deadline(), self.network.deadline()].into_iter().flatten().min()
+        let capabilities = [
+            self.rooms.deadline(),
+            self.guard.deadline(),
+            self.network.deadline(),
+            self.rendezvous.deadline(),
+        ];
+        capabilities.into_iter().flatten().chain(stop).min()
     }
 
     fn has_stopped(&self, now: Now) -> bool {
@@ -293,7 +304,12 @@ impl Task {
             BehaviourEvent::Identify(event) => {
                 self.network.identify(now, self.swarm.behaviour_mut(), &mut self.peers, event)
             }
-            BehaviourEvent::Kad(event) => self.network.kad(now, event),
+            BehaviourEvent::Kad(event) => {
+                if let kad::Event::OutboundQueryProgressed { id, result, .. } = &event {
+                    self.rendezvous.progressed(&mut self.swarm, *id, result);
+                }
+                self.network.kad(now, event);
+            }
             BehaviourEvent::Mdns(event) => self.network.mdns(now, event),
             BehaviourEvent::Ping(event) => match event.result {
                 Ok(rtt) => self.peers.pinged(&event.peer, rtt),

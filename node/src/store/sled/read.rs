@@ -10,7 +10,7 @@ use ::sled::Tree;
 use proto::{
     event::{OrderKey, SignedEvent},
     hlc::Timestamp,
-    ids::{Author, ChannelId, EventId, LogId, LogKey},
+    ids::{ChannelId, EventId, LogKey},
 };
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
     keys::{self, Area},
     records::{IdRun, LogRecord, decode_piece},
 };
-use crate::store::Before;
+use crate::store::{Before, start_of};
 
 /// A log as far as it was durable when the request came.
 #[derive(Debug, Clone, Copy)]
@@ -121,11 +121,6 @@ fn last_before(tree: &Tree, log: &LogView, bound: &OrderKey) -> Result<u64, Faul
         }
     }
     Ok(before)
-}
-
-/// The smallest place in a channel's order at a time.
-fn start_of(hlc: Timestamp) -> OrderKey {
-    OrderKey { hlc, author: Author([0; 32]), log: LogId(0), seq: 0 }
 }
 
 fn views(index: &Index, channel: &ChannelId) -> Vec<LogView> {

@@ -1,10 +1,10 @@
 //! Disks without space.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path};
 
 use proto::event::SignedEvent;
 
-use super::options;
+use super::{Mounted, options};
 use crate::store::{
     Store, StoreError,
     contract::{Pen, ROOM, all, close, commit, events},
@@ -28,26 +28,8 @@ fn below_the_reserve_commits_are_refused_and_reads_go_on() {
     commit(&store, events(vec![pen.write(1, 10, true)])).unwrap();
 }
 
-/// A small file system, unmounted when dropped.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount(bytes: u64) -> Option<Self> {
-        let point = tempfile::tempdir().unwrap();
-        let size = format!("size={bytes}");
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(point.path()).output();
-        if status.is_ok_and(|output| output.status.success()) {
-            return Some(Self(point));
-        }
-        eprintln!("SKIPPED: mounting a small file system takes root on Linux; a really full disk is not tested here");
-        None
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
+fn small_disk(bytes: u64) -> Option<Mounted> {
+    Mounted::new(&["-t", "tmpfs", "-o", &format!("size={bytes}")], Path::new("tmpfs"))
 }
 
 /// Commits until one is refused; the events that were answered, and why it ended.
@@ -66,8 +48,8 @@ fn fill(store: &dyn Store, pen: &mut Pen) -> (Vec<SignedEvent>, StoreError) {
 
 #[test]
 fn a_disk_with_a_reserve_refuses_commits_until_there_is_space_again() {
-    let Some(disk) = SmallDisk::mount(24 << 20) else { return };
-    let (directory, ballast) = (disk.0.path().join("store"), disk.0.path().join("ballast"));
+    let Some(disk) = small_disk(24 << 20) else { return };
+    let (directory, ballast) = (disk.path().join("store"), disk.path().join("ballast"));
     let options = Options { reserve_bytes: 4 << 20, ..options() };
     fs::write(&ballast, vec![1; 8 << 20]).unwrap();
     let store = SledStore::open(&directory, options.clone()).unwrap().store;
@@ -85,8 +67,8 @@ fn a_disk_with_a_reserve_refuses_commits_until_there_is_space_again() {
 
 #[test]
 fn a_disk_that_is_really_full_fails_the_store_and_loses_nothing_that_was_answered() {
-    let Some(disk) = SmallDisk::mount(8 << 20) else { return };
-    let (directory, ballast) = (disk.0.path().join("store"), disk.0.path().join("ballast"));
+    let Some(disk) = small_disk(8 << 20) else { return };
+    let (directory, ballast) = (disk.path().join("store"), disk.path().join("ballast"));
     fs::write(&ballast, vec![1; 2 << 20]).unwrap();
     let store = SledStore::open(&directory, options()).unwrap().store;
     let (answered, error) = fill(&store, &mut Pen::new(ROOM, 1));

@@ -5,8 +5,10 @@ mod full;
 mod power;
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use proto::{event::SignedEvent, ids::ChannelId};
@@ -33,6 +35,38 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Says, past the test harness that hides the output of tests that pass, that something was not tested.
+fn say_skipped(reason: &str) {
+    let name = std::thread::current().name().unwrap_or_default().to_owned();
+    let _ = writeln!(io::stderr(), "SKIPPED {name}: {reason}");
+}
+
+/// A file system of a test's own, unmounted when dropped.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    /// Mounts `source`; says so and returns `None` where that is not allowed.
+    fn new(arguments: &[&str], source: &Path) -> Option<Self> {
+        let point = tempfile::tempdir().unwrap();
+        let output = Command::new("mount").args(arguments).arg(source).arg(point.path()).output();
+        if output.is_ok_and(|output| output.status.success()) {
+            return Some(Self(point));
+        }
+        say_skipped("mounting a file system takes root on Linux");
+        None
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
 }
 
 /// A closed store of some size, and its events. sled finds its pages through a snapshot file when `is_settled`, else by

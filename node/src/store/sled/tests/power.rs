@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,7 @@ use proptest::prelude::*;
 use proto::event::SignedEvent;
 use tokio::sync::oneshot;
 
-use super::{copy_tree, options};
+use super::{Mounted, copy_tree, options, say_skipped};
 use crate::store::{
     Batch, Request, Store, StoreError,
     contract::{Pen, ROOM, all, commit, events},
@@ -81,6 +82,43 @@ proptest! {
             prop_assert_eq!(commit(&opened.store, events(vec![pen.write(1, 10, true)])), Ok(()));
         }
     }
+}
+
+/// The image behind a mounted file system holds what was written through to the drive, and nothing of what the kernel still
+/// has in memory. A copy of it taken the moment a commit is answered is what a power cut would leave.
+#[test]
+fn what_was_answered_is_on_the_drive() {
+    let root = tempfile::tempdir().unwrap();
+    let image = root.path().join("image");
+    fs::File::create(&image).unwrap().set_len(32 << 20).unwrap();
+    let made = Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image).output();
+    if !made.is_ok_and(|output| output.status.success()) {
+        say_skipped("there is no mkfs.ext4");
+        return;
+    }
+    let Some(drive) = Mounted::new(&["-o", "loop"], &image) else { return };
+    let store = SledStore::open(&drive.path().join("store"), options()).unwrap().store;
+    let mut pen = Pen::new(ROOM, 1);
+    let (mut answered, mut cuts) = (Vec::new(), Vec::new());
+    for number in 0..60 {
+        let batch = pen.write_many(1 + number % 7, 300, 3);
+        commit(&store, events(batch.clone())).unwrap();
+        answered.extend(batch);
+        if number % 20 == 19 || number == 0 {
+            let cut = root.path().join(format!("cut {number}"));
+            fs::copy(&image, &cut).unwrap();
+            cuts.push((cut, answered.len()));
+        }
+    }
+    for (cut, count) in cuts {
+        let drive = Mounted::new(&["-o", "loop"], &cut).unwrap();
+        let opened = SledStore::open(&drive.path().join("store"), options()).unwrap();
+        assert_eq!(opened.set_aside, None, "{count} events were answered");
+        assert_eq!(all(&opened.store, ROOM), answered[..count]);
+        drop(opened);
+    }
+    drop(store);
+    drop(drive);
 }
 
 /// A gate before the drive.
