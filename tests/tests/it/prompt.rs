@@ -24,6 +24,7 @@ impl Prompt {
         let prompt = Self { terminal, data };
         let joined = |event: &NodeEvent| matches!(event, NodeEvent::Joined(member) if member.name == "typist");
         other.feed.wait_for("the typist joins", seconds(30), joined).await;
+        prompt.shows_typed("lobby>").await;
         Some(prompt)
     }
 
@@ -61,6 +62,7 @@ async fn a_typed_line_is_said_and_messages_of_others_do_not_tear_the_line_being_
     prompt.shows_typed("hello from the prompt").await;
     prompt.terminal.press("Enter");
     hears(&other, "hello from the prompt").await;
+    prompt.shows_typed("lobby>").await;
 
     prompt.terminal.type_text("half a sent");
     prompt.shows_typed("half a sent").await;
@@ -73,6 +75,7 @@ async fn a_typed_line_is_said_and_messages_of_others_do_not_tear_the_line_being_
     prompt.terminal.type_text("ence");
     prompt.terminal.press("Enter");
     hears(&other, "half a sentence").await;
+    prompt.shows_typed("lobby>").await;
 
     // The line before can be had again, as in any shell.
     prompt.terminal.press("Up");
