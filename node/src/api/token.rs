@@ -21,7 +21,9 @@ pub enum TokenError {
         reason: io::Error,
     },
     /// The file is no token.
-    #[error("the API token {path} is damaged; delete it, and the node makes a new one when it starts")]
+    #[error(
+        "{path} is not an API token (64 hexadecimal digits); if it is the file of your node, delete it, and the node makes a new one when it starts"
+    )]
     Damaged {
         /// Which file.
         path: String,

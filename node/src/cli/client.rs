@@ -55,6 +55,19 @@ pub struct Client {
 }
 
 impl Target {
+    /// Finds the node, and the target that means this very node from now on, also while others run on the machine.
+    ///
+    /// # Errors
+    /// [`Failure::NoNode`] when none runs where it was looked for.
+    pub fn pin(mut self) -> Result<(Self, Client), Failure> {
+        let client = self.find()?;
+        if self.api.is_none() && self.data_dir.is_none() {
+            let place = Place::resolve(None).map_err(Failure::failed)?;
+            self.data_dir = place.running().map(|(directory, _)| directory);
+        }
+        Ok((self, client))
+    }
+
     /// Finds the node.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub async fn carry_out(command: Command, out: Output) -> Result<(), Failure> {
         Command::Rooms(target) => out.list(&target.find()?.rooms().await?, "in no room", output::room),
         Command::Id(target) => {
             let id = target.find()?.id().await?;
-            out.show(&id, |id| [&[id.peer_id.clone()], id.listen.as_slice()].concat().join("\n"))
+            out.show(&id, |id| [std::slice::from_ref(&id.peer_id), id.listen.as_slice()].concat().join("\n"))
         }
         Command::Who { target, room } => {
             out.list(&target.find()?.who(&room.room).await?, "nobody is here", output::member)
@@ -56,11 +56,11 @@ pub async fn carry_out(command: Command, out: Output) -> Result<(), Failure> {
             out.list(&messages, "no messages", output::message)
         }
         Command::Tail { target, room } => {
-            let client = target.find()?;
+            let (target, client) = target.pin()?;
             tail(Follow::start(target, client, room).await?, out).await
         }
         Command::Chat { target, room } => {
-            let client = target.find()?;
+            let (target, client) = target.pin()?;
             chat(target, client, room.room).await
         }
     }

@@ -13,8 +13,8 @@ use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 use super::Failure;
 use crate::secret_file::private_options;
 
-/// What is logged when nobody says.
-const DEFAULT_FILTER: &str = "warn,node=info";
+/// What is logged when nobody says. Kademlia warns each time it finds nobody, which is how every first node begins.
+const DEFAULT_FILTER: &str = "warn,node=info,libp2p_kad=error";
 
 /// Bytes of `node.log` before it becomes `node.log.1` and a new one begins.
 const MAX_LOG_BYTES: u64 = 4 * 1024 * 1024;

@@ -164,6 +164,7 @@ fn parts(
             bootstrap,
             rooms: config.rooms,
             mdns: config.mdns,
+            connections: proto::connectivity::Settings::default(),
             closed_network: config.network_key.is_some(),
         },
         keypair,
@@ -223,7 +224,7 @@ impl Running {
                 (true, _) => self.chat().await,
                 (false, true) => self.report(output, reports).await,
                 (false, false) => {
-                    output.line(&self.banner())?;
+                    output.line(&self.banner(true))?;
                     std::future::pending().await
                 }
             }
@@ -239,7 +240,7 @@ impl Running {
         let room = proto::channel::LOBBY.parse().map_err(Failure::failed)?;
         let target = Target { data_dir: Some(self.data.path().into()), ..Target::default() };
         let history_file = self.data.path().join(prompt::HISTORY_FILE);
-        let greeting = format!("{}\nType a message and press Enter; /help lists the commands.", self.banner());
+        let greeting = format!("{}\nType a message and press Enter; /help lists the commands.", self.banner(false));
         prompt::chat(Chat { target, client, room, history_file, greeting }).await
     }
 
@@ -259,10 +260,13 @@ impl Running {
         }
     }
 
-    fn banner(&self) -> String {
+    /// What people read first. A prompt leaves the addresses to `/status`, so that the chat stays in sight.
+    fn banner(&self, with_addresses: bool) -> String {
         let Status { peer_id, name, version, listen, .. } = &self.status;
         let mut lines = vec![format!("Starling {version}: you are {name}, {peer_id}")];
-        lines.extend(listen.iter().map(|address| format!("  listening on {address}")));
+        if with_addresses {
+            lines.extend(listen.iter().map(|address| format!("  listening on {address}")));
+        }
         lines.push(format!("  API on {}, data in {}", self.server.url(), self.data.path().display()));
         if let Some(address) = reachable(listen) {
             lines.push(format!("Others join you with:  node --bootstrap {address}"));

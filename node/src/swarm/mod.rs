@@ -167,11 +167,20 @@ pub async fn start(parts: Parts) -> Result<Handle, StartError> {
     Ok(Handle { peer_id, commands, events: reports, store, clock })
 }
 
+/// What lies at the bottom of an error: the transport's own errors only say that there is something beneath them.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
 /// Takes all addresses, or fails with the first that cannot be taken.
 async fn listen(swarm: &mut Swarm<behaviour::Behaviour>, addresses: &[Multiaddr]) -> Result<(), StartError> {
     for address in addresses {
         let failed = |reason: String| StartError::Listen { address: address.clone(), reason };
-        let listener = swarm.listen_on(address.clone()).map_err(|error| failed(error.to_string()))?;
+        let listener = swarm.listen_on(address.clone()).map_err(|error| failed(root_cause(&error)))?;
         loop {
             match swarm.select_next_some().await {
                 SwarmEvent::NewListenAddr { listener_id, .. } if listener_id == listener => break,
