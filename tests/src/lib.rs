@@ -1,1 +1,64 @@
-//! x
+//! What the tests of the whole product share: they start the real `node` program, talk to it as its users do (command line,
+//! HTTP, WebSocket, terminal) and take away from it what users lose (its process, its network, its disk).
+//!
+//! | module | gives |
+//! |---|---|
+//! | [`binary`] | the `node` program, built with the profile of the tests |
+//! | [`node`] | one running node, its command line and its log |
+//! | [`api`] | one node's HTTP API and WebSocket |
+//! | [`feed`] | what a node reported, to be awaited |
+//! | [`wait`] | polling with a deadline, for states that nobody reports |
+//! | [`process`] | nothing outlives the tests; memory and CPU time of a process |
+//! | [`network`] | nodes on a network of their own that can be cut (Linux, root) |
+//! | [`disk`] | small disks that run full (Linux, root) |
+//! | [`terminal`] | a node on a terminal (tmux) |
+//! | [`attacker`] | a peer that breaks the rules |
+//!
+//! A scenario that needs what the machine lacks prints a line that starts with `SKIPPED:` and passes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "this crate is tests: a panic is how it reports a failure")]
+
+pub mod api;
+pub mod attacker;
+pub mod binary;
+pub mod disk;
+pub mod feed;
+pub mod network;
+pub mod node;
+pub mod process;
+pub mod terminal;
+pub mod wait;
+
+pub use api::Api;
+pub use feed::Feed;
+pub use node::{Node, NodeOptions, Output};
+pub use wait::{connected_to, eventually, same_history, seconds};
+
+/// Says that a scenario cannot run here, and why.
+pub fn skip(scenario: &str, reason: &str) {
+    eprintln!("SKIPPED: {scenario}: {reason}");
+}
+
+/// Installs what the scenarios need from the system, or tells why it cannot be had. Root on Linux only.
+///
+/// # Errors
+/// One line that says what is missing.
+pub fn require_root_and(programs: &[&str]) -> Result<(), String> {
+    if !rustix::process::geteuid().is_root() {
+        return Err("needs root".into());
+    }
+    require(programs)
+}
+
+/// Whether the programs are there.
+///
+/// # Errors
+/// Names the first that is not.
+pub fn require(programs: &[&str]) -> Result<(), String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = |program: &&&str| std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
+    match programs.iter().find(|program| !found(program)) {
+        Some(missing) => Err(format!("'{missing}' is not installed")),
+        None => Ok(()),
+    }
+}

@@ -7,17 +7,14 @@
 //! | more | nothing; gossip and the connection manager keep them |
 //!
 //! Providing is repeated because the first record may have been laid with peers that were near the key only as long as we
-//! knew few. A provider record names peers only: whoever of them Kademlia has no address for is looked up in a second query.
+//! knew few. A provider record names peers only: their addresses come from a second query. The connection manager dials
+//! them, as peers worth keeping.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use libp2p::{
-    Multiaddr, PeerId, Swarm,
-    kad::{self, QueryId, RecordKey},
-    swarm::{
-        DialError,
-        dial_opts::{DialOpts, PeerCondition},
-    },
+    PeerId, Swarm,
+    kad::{self, PeerInfo, QueryId, RecordKey},
 };
 use proto::{
     ids::ChannelId,
@@ -35,29 +32,29 @@ pub const FIRST_MS: u64 = 2_000;
 /// Milliseconds between two searches, at most.
 pub const LAST_MS: u64 = 120_000;
 
-/// Members dialed for one search. The rest is found through them.
-pub const MAX_DIALS: usize = 8;
+/// Members looked up for one search. The rest is found through them.
+pub const MAX_LOOKUPS: usize = 8;
 
 /// One room's search.
 struct Search {
     next: Deadline,
     wait_ms: u64,
     query: Option<QueryId>,
-    dials_left: usize,
+    lookups_left: usize,
 }
 
 /// The searches of all rooms joined.
 #[derive(Default)]
 pub struct Rendezvous {
     searches: BTreeMap<ChannelId, Search>,
-    /// Members whose addresses are being looked up. Never iterated; bounded by the dials of the searches.
+    /// Members whose addresses are being looked up. Never iterated; bounded by the searches.
     lookups: HashMap<QueryId, PeerId>,
 }
 
 impl Rendezvous {
     /// A room was joined.
     pub fn joined(&mut self, now: Now, channel: ChannelId) {
-        let search = Search { next: now.after(FIRST_MS), wait_ms: FIRST_MS, query: None, dials_left: 0 };
+        let search = Search { next: now.after(FIRST_MS), wait_ms: FIRST_MS, query: None, lookups_left: 0 };
         self.searches.entry(channel).or_insert(search);
     }
 
@@ -85,50 +82,47 @@ impl Rendezvous {
                 // `Err` when too much is provided already; then others can still be found.
                 let _ = behaviour.kad.start_providing(key.clone());
                 search.query = Some(behaviour.kad.get_providers(key));
-                search.dials_left = MAX_DIALS;
+                search.lookups_left = MAX_LOOKUPS;
             }
         }
     }
 
-    /// A query of Kademlia made progress.
-    pub fn progressed(&mut self, swarm: &mut Swarm<Behaviour>, id: QueryId, result: &kad::QueryResult) {
+    /// A query of Kademlia made progress. Returns members found, with their addresses.
+    pub fn progressed(
+        &mut self,
+        swarm: &mut Swarm<Behaviour>,
+        id: QueryId,
+        result: &kad::QueryResult,
+    ) -> Option<PeerInfo> {
         match result {
             kad::QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders { providers, .. })) => {
                 // Kademlia gives a hash set; what we do must not depend on its order.
-                self.found(swarm, id, providers.iter().copied().collect());
+                self.look_up(swarm, id, providers.iter().copied().collect());
+                None
             }
             kad::QueryResult::GetClosestPeers(Ok(closest)) => {
-                let Some(wanted) = self.lookups.remove(&id) else { return };
-                for found in closest.peers.iter().filter(|found| found.peer_id == wanted) {
-                    dial(swarm, wanted, found.addrs.clone());
-                }
+                let wanted = self.lookups.remove(&id)?;
+                closest.peers.iter().find(|found| found.peer_id == wanted).cloned()
             }
-            kad::QueryResult::GetClosestPeers(Err(_)) => drop(self.lookups.remove(&id)),
-            _ => {}
+            kad::QueryResult::GetClosestPeers(Err(_)) => {
+                self.lookups.remove(&id);
+                None
+            }
+            _ => None,
         }
     }
 
-    fn found(&mut self, swarm: &mut Swarm<Behaviour>, query: QueryId, providers: BTreeSet<PeerId>) {
+    fn look_up(&mut self, swarm: &mut Swarm<Behaviour>, query: QueryId, providers: BTreeSet<PeerId>) {
         let Some(search) = self.searches.values_mut().find(|search| search.query == Some(query)) else { return };
         let own = *swarm.local_peer_id();
         for peer in providers.into_iter().filter(|peer| *peer != own) {
-            if search.dials_left == 0 || swarm.is_connected(&peer) {
-                continue;
-            }
-            search.dials_left -= 1;
-            if !dial(swarm, peer, Vec::new()) {
+            if search.lookups_left > 0
+                && !swarm.is_connected(&peer)
+                && !self.lookups.values().any(|other| *other == peer)
+            {
+                search.lookups_left -= 1;
                 self.lookups.insert(swarm.behaviour_mut().kad.get_closest_peers(peer), peer);
             }
         }
     }
-}
-
-/// Dials a peer at the given addresses and those that Kademlia has; `false` when there are none.
-fn dial(swarm: &mut Swarm<Behaviour>, peer: PeerId, addresses: Vec<Multiaddr>) -> bool {
-    let options = DialOpts::peer_id(peer)
-        .addresses(addresses)
-        .extend_addresses_through_behaviour()
-        .condition(PeerCondition::DisconnectedAndNotDialing)
-        .build();
-    !matches!(swarm.dial(options), Err(DialError::NoAddresses))
 }

@@ -301,8 +301,10 @@ impl Task {
                 self.network.identify(now, self.swarm.behaviour_mut(), &mut self.peers, event)
             }
             BehaviourEvent::Kad(event) => {
-                if let kad::Event::OutboundQueryProgressed { id, result, .. } = &event {
-                    self.rendezvous.progressed(&mut self.swarm, *id, result);
+                if let kad::Event::OutboundQueryProgressed { id, result, .. } = &event
+                    && let Some(member) = self.rendezvous.progressed(&mut self.swarm, *id, result)
+                {
+                    self.network.member_found(now, member.peer_id, &member.addrs);
                 }
                 self.network.kad(now, event);
             }

@@ -1,0 +1,19 @@
+//! The product from outside: every test starts real nodes and looks at them as a user does.
+//!
+//! `cargo test -p starling-tests --test it -- rooms` runs one module. Long runs are ignored by default:
+//! `STARLING_SOAK_SECONDS=3600 cargo test -p starling-tests --test it -- --ignored --nocapture soak`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test reports a failure")]
+
+mod bootstrap_loss;
+mod cli;
+mod closed_network;
+mod crash;
+mod disk;
+mod hostile;
+mod http;
+mod mistakes;
+mod partition;
+mod presence;
+mod prompt;
+mod rooms;
