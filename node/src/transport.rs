@@ -9,7 +9,7 @@
 //! `/ip6`, `/dns`, `/dns4`, `/dns6` stand where `/ip4` does; names can only be dialed. The pre-shared key is libp2p's private
 //! network protocol (<https://github.com/libp2p/specs/blob/master/pnet/Private-Networks-PSK-V1.md>).
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, io, str::FromStr, time::Duration};
 
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::{
@@ -218,25 +218,19 @@ fn build(
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
     let tcp = || tcp::tokio::Transport::new(tcp::Config::new().nodelay(true));
     // A name inside a WebSocket address must reach the WebSocket layer for TLS, so that names are resolved beneath it.
-    let streams = match network_key {
+    let web = websocket::Config::new(with_names(tcp().boxed()));
+    let (web, plain) = match network_key {
         None => {
-            let web = websocket::Config::new(with_names(tcp().boxed()));
-            secure(web, keypair, timeout)?
-                .or_transport(secure(tcp(), keypair, timeout)?)
-                .map(|either, _| either.into_inner())
-                .boxed()
+            let web = secure(web, keypair, timeout)?.map_err(explain).boxed();
+            (web, secure(tcp(), keypair, timeout)?.map_err(explain).boxed())
         }
         Some(key) => {
-            let web = websocket::Config::new(with_names(tcp().boxed()))
-                .and_then(move |socket, _| PnetConfig::new(key).handshake(socket));
+            let web = web.and_then(move |socket, _| PnetConfig::new(key).handshake(socket));
             let plain = tcp().and_then(move |socket, _| PnetConfig::new(key).handshake(socket));
-            secure(web, keypair, timeout)?
-                .or_transport(secure(plain, keypair, timeout)?)
-                .map(|either, _| either.into_inner())
-                .map_err(|error| ClosedNetworkError(error.to_string()))
-                .boxed()
+            (secure(web, keypair, timeout)?, secure(plain, keypair, timeout)?)
         }
     };
+    let streams = web.or_transport(plain).map(|either, _| either.into_inner()).boxed();
     if network_key.is_some() {
         return Ok(with_names(streams));
     }
@@ -286,23 +280,31 @@ fn with_names<O: Send + Unpin + 'static>(transport: Boxed<O>) -> Boxed<O> {
     }
 }
 
-/// An error of a connection in a closed network, with the usual reason.
-struct ClosedNetworkError(String);
+/// A connection that ended while the two sides made themselves known, with the usual reason. From this side, the pre-shared
+/// key of the other looks like noise on the line.
+#[derive(thiserror::Error)]
+#[error("{0} (if its network is closed, --network-key is needed)")]
+struct NotUnderstood(String);
 
 // The swarm's errors show the errors inside them in this form.
-impl fmt::Debug for ClosedNetworkError {
+impl fmt::Debug for NotUnderstood {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl fmt::Display for ClosedNetworkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (this network is closed; does the other node have the same network key?)", self.0)
+/// Says what may be behind an error, unless the connection was never made.
+fn explain(error: io::Error) -> io::Error {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let mut cause: &(dyn std::error::Error + 'static) = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
     }
+    let was_connected = cause
+        .downcast_ref::<io::Error>()
+        .is_none_or(|error| matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof));
+    if was_connected { io::Error::other(NotUnderstood(cause.to_string())) } else { error }
 }
-
-impl std::error::Error for ClosedNetworkError {}
 
 #[cfg(test)]
 mod tests {
@@ -375,7 +377,7 @@ mod tests {
         Swarm::new(transport, ping::Behaviour::default(), keypair.public().to_peer_id(), config)
     }
 
-    /// Listens with one key, dials with the other, and tells how it went on the side that knew first.
+    /// Listens with one key, dials with the other, and tells how that went for the one that dials.
     async fn connect(listen: &str, keys: [Option<PreSharedKey>; 2]) -> Result<(), String> {
         let [mut server, mut client] = keys.map(swarm);
         server.listen_on(listen.parse().unwrap()).unwrap();
@@ -390,7 +392,6 @@ mod tests {
                 SwarmEvent::ConnectionEstablished { .. } => established += 1,
                 SwarmEvent::Behaviour(ping::Event { result: Ok(_), .. }) if established == 2 => return Ok(()),
                 SwarmEvent::OutgoingConnectionError { error, .. } => return Err(format!("{error:?}")),
-                SwarmEvent::IncomingConnectionError { error, .. } => return Err(format!("{error:?}")),
                 SwarmEvent::ConnectionClosed { cause, .. } => return Err(format!("{cause:?}")),
                 _ => {}
             }
@@ -413,7 +414,21 @@ mod tests {
             let outcomes = futures::future::join_all(strangers.map(|keys| connect(listen, keys))).await;
             assert!(outcomes.iter().all(Result::is_err), "{listen} {outcomes:?}");
         }
-        let error = connect("/ip4/127.0.0.1/tcp/0", [Some(key), Some(other)]).await.unwrap_err();
-        assert!(error.contains("network key"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_stranger_to_a_closed_network_is_told_what_may_be_missing_and_a_refused_one_is_not() {
+        let key = PreSharedKey::new([1; 32]);
+        let error = connect("/ip4/127.0.0.1/tcp/0", [Some(key), None]).await.unwrap_err();
+        assert!(error.contains("--network-key"), "{error}");
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut client = swarm(None);
+        client.dial(format!("/ip4/127.0.0.1/tcp/{}", closed.port()).parse::<Multiaddr>().unwrap()).unwrap();
+        let error = loop {
+            if let SwarmEvent::OutgoingConnectionError { error, .. } = client.select_next_some().await {
+                break format!("{error:?}");
+            }
+        };
+        assert!(error.contains("refused") && !error.contains("--network-key"), "{error}");
     }
 }

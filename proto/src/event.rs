@@ -199,7 +199,7 @@ pub enum InvalidRun {
     Length(usize),
     /// It is longer than [`MAX_RUN_BYTES`].
     #[error("a run of {0} bytes")]
-    RunTooLarge(usize),
+    TooLarge(usize),
     /// A sequence number of 0, or past the end of the range.
     #[error("sequence number out of range")]
     Seq,
@@ -240,7 +240,8 @@ impl SignedEvent {
 }
 
 impl Run {
-    /// Makes a run of consecutive events of one log, of which the last is signed; `None` when they are not that.
+    /// Makes a run of consecutive events of one log, of which the last is signed; `None` when they are not that, or too
+    /// much for one run.
     pub fn from_events(events: &[SignedEvent]) -> Option<Self> {
         let first = events.first()?;
         let signature = events.last()?.signature?;
@@ -248,7 +249,7 @@ impl Run {
         if !linked || events.len() > MAX_RUN_EVENTS {
             return None;
         }
-        Some(Self {
+        let run = Self {
             channel: first.event.channel,
             author: first.event.author,
             log: first.event.log,
@@ -256,7 +257,8 @@ impl Run {
             prev: first.event.prev,
             entries: events.iter().map(|e| Entry { hlc: e.event.hlc, body: e.event.body.clone() }).collect(),
             signature,
-        })
+        };
+        (wire::encode(&run).len() <= MAX_RUN_BYTES).then_some(run)
     }
 
     /// The log all its events are in.
@@ -284,9 +286,12 @@ impl Run {
         if (self.first_seq == 1) != (self.prev == EventId::NONE) {
             return Err(InvalidRun::Prev);
         }
+        if let Some(entry) = self.entries.iter().find(|entry| entry.body.bytes.len() > MAX_BODY_BYTES) {
+            return Err(InvalidRun::EventTooLarge(entry.body.bytes.len()));
+        }
         let bytes = wire::encode(&self).len();
         if bytes > MAX_RUN_BYTES {
-            return Err(InvalidRun::RunTooLarge(bytes));
+            return Err(InvalidRun::TooLarge(bytes));
         }
         let mut events: Vec<SignedEvent> = Vec::with_capacity(count);
         let (mut prev, mut seq) = (self.prev, self.first_seq);
@@ -303,9 +308,6 @@ impl Run {
                 hlc: entry.hlc,
                 body: entry.body,
             };
-            if event.body.bytes.len() > MAX_BODY_BYTES {
-                return Err(InvalidRun::EventTooLarge(event.body.bytes.len()));
-            }
             let id = event.id();
             events.push(SignedEvent { id, event, signature: None });
             (prev, seq) = (id, seq + 1);

@@ -12,11 +12,15 @@ pub fn weight(events: &[SignedEvent]) -> usize {
     events.iter().map(|signed| signed.event.body.bytes.len() + EVENT_OVERHEAD_BYTES).sum()
 }
 
-/// The waiting runs, by log and first sequence number.
+/// Rounds that a run may wait. Its predecessor may never have been written; what was dropped too early comes again.
+const MAX_ROUNDS: u64 = 2;
+
+/// The waiting runs, by log and first sequence number, each with the round it came in.
 #[derive(Debug, Clone, Default)]
 pub struct Pending {
-    runs: BTreeMap<(LogKey, u64), Vec<SignedEvent>>,
+    runs: BTreeMap<(LogKey, u64), (u64, Vec<SignedEvent>)>,
     bytes: usize,
+    round: u64,
 }
 
 impl Pending {
@@ -25,10 +29,11 @@ impl Pending {
         let Some(first) = events.first() else { return false };
         let place = (first.event.log_key(), first.event.seq);
         let bytes = weight(&events);
-        if self.runs.get(&place).is_some_and(|kept| kept.len() >= events.len()) || self.bytes + bytes > limit_bytes {
+        if self.runs.get(&place).is_some_and(|(_, kept)| kept.len() >= events.len()) || self.bytes + bytes > limit_bytes
+        {
             return false;
         }
-        if let Some(old) = self.runs.insert(place, events) {
+        if let Some((_, old)) = self.runs.insert(place, (self.round, events)) {
             self.bytes -= weight(&old);
         }
         self.bytes += bytes;
@@ -38,7 +43,7 @@ impl Pending {
     /// Takes a run of `key` that starts at or before `next`, and so may extend a log whose next event is `next`.
     pub fn take(&mut self, key: LogKey, next: u64) -> Option<Vec<SignedEvent>> {
         let place = *self.runs.range((key, 0)..=(key, next)).next()?.0;
-        let events = self.runs.remove(&place)?;
+        let (_, events) = self.runs.remove(&place)?;
         self.bytes -= weight(&events);
         Some(events)
     }
@@ -47,7 +52,15 @@ impl Pending {
     pub fn spans(&self, key: LogKey) -> impl Iterator<Item = (u64, u64)> {
         self.runs
             .range((key, 0)..=(key, u64::MAX))
-            .map(|((_, first), events)| (*first, first + events.len() as u64 - 1))
+            .map(|((_, first), (_, events))| (*first, first + events.len() as u64 - 1))
+    }
+
+    /// Begins a round, and forgets what has waited for too many.
+    pub fn next_round(&mut self) {
+        self.round += 1;
+        let round = self.round;
+        self.runs.retain(|_, (since, _)| *since + MAX_ROUNDS >= round);
+        self.bytes = self.runs.values().map(|(_, events)| weight(events)).sum();
     }
 
     /// Forgets what waits in one log.

@@ -290,6 +290,11 @@ impl Planner {
         self.questions.len()
     }
 
+    /// There may be something new to plan.
+    pub fn reconsider(&mut self) {
+        self.changed = true;
+    }
+
     /// Range requests under way.
     pub fn ranges_in_flight(&self) -> usize {
         self.questions.values().filter(|(_, question)| matches!(question, Question::Range(_))).count()

@@ -17,9 +17,9 @@ use super::{
 };
 use crate::{
     channel::WritePolicy,
-    event::{Body, Event, InvalidRun, Run, SignedEvent, Signer},
+    event::{Body, Event, InvalidRun, MAX_BODY_BYTES, Run, SignedEvent, Signer},
     hlc::{Clock, MAX_ADVANCE_MS, MAX_AHEAD_MS, Timestamp},
-    ids::{ChannelId, LogId, LogKey, tagged_hash},
+    ids::{Author, ChannelId, LogId, LogKey, tagged_hash},
     live::Verdict,
     offence::Offence,
     time::{Deadline, Now},
@@ -153,7 +153,8 @@ pub enum Output {
     PublishFailed {
         /// The token it came with.
         token: u64,
-        /// Whether too much is on its way to the disk (try again) or the store failed.
+        /// Whether too much is on its way to the disk (try again). Else the store failed, or the body is larger than
+        /// [`MAX_BODY_BYTES`], which the caller should have seen to.
         overloaded: bool,
     },
     /// Show the user this durable event.
@@ -390,6 +391,8 @@ impl Replica {
         if self.next_round.is_some_and(|at| now.reached(at)) {
             self.compare_with_some(now, 1);
             self.schedule_round(now);
+            self.pending.next_round();
+            self.planner.reconsider();
         }
         if self.spread_at.is_some_and(|at| now.reached(at)) {
             self.spread_at = None;
@@ -418,8 +421,10 @@ impl Replica {
     // ---- writing
 
     fn publish(&mut self, now: Now, token: u64, body: Body) {
-        if self.committing_bytes >= MAX_COMMITTING_BYTES {
-            self.outputs.push_back(Output::PublishFailed { token, overloaded: true });
+        let overloaded = self.committing_bytes >= MAX_COMMITTING_BYTES;
+        if overloaded || body.bytes.len() > MAX_BODY_BYTES {
+            // An event that nobody takes would be the end of our log.
+            self.outputs.push_back(Output::PublishFailed { token, overloaded });
             return;
         }
         let key = self.own_log(now);
@@ -496,7 +501,7 @@ impl Replica {
         let events = match run.verify() {
             Ok(events) => events,
             Err(InvalidRun::Signature) => return self.refuse(origin, Offence::BadSignature),
-            Err(InvalidRun::EventTooLarge(_) | InvalidRun::RunTooLarge(_)) => {
+            Err(InvalidRun::EventTooLarge(_) | InvalidRun::TooLarge(_)) => {
                 return self.refuse(origin, Offence::Oversized);
             }
             Err(InvalidRun::Length(_) | InvalidRun::Seq | InvalidRun::Prev | InvalidRun::Time) => {
@@ -540,7 +545,13 @@ impl Replica {
                 self.verdict(origin, if kept { Verdict::Accept } else { Verdict::Ignore });
             }
             Fit::Fork => self.forked(now, key, proof, origin),
-            Fit::NotLater => self.refuse(origin, Offence::BrokenLog),
+            // Whoever lacks the event before cannot notice, and passes it on in good faith: only the author is to blame.
+            Fit::NotLater => match origin {
+                Origin::Gossip { from, .. } if Author::from_peer_id(&from) != Some(key.author) => {
+                    self.verdict(origin, Verdict::Ignore);
+                }
+                _ => self.refuse(origin, Offence::BrokenLog),
+            },
             Fit::Known | Fit::Frozen => self.verdict(origin, Verdict::Ignore),
             Fit::TooManyLogs => {
                 self.unlearn(origin, key);
@@ -565,6 +576,8 @@ impl Replica {
 
     fn drain_pending(&mut self, now: Now, key: LogKey) {
         while let Some(events) = self.pending.take(key, self.shelf.log(&key).tip.seq + 1) {
+            // There is room now for others to wait.
+            self.planner.reconsider();
             if let Some(run) = Run::from_events(&events) {
                 self.place(now, events, run, Origin::Pending);
             }
@@ -629,7 +642,8 @@ impl Replica {
     fn persisted(&mut self, now: Now, through: CommitId) {
         let mut own: Vec<SignedEvent> = Vec::new();
         let mut repaired = false;
-        while let Some(commit) = self.commits.pop_front_if(|commit| commit.id <= through) {
+        while self.commits.front().is_some_and(|commit| commit.id <= through) {
+            let Some(commit) = self.commits.pop_front() else { break };
             self.committing_bytes -= weight(&commit.events);
             if let Some(last) = commit.events.last() {
                 self.shelf.settle(last.event.log_key(), Position::of(last));

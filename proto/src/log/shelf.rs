@@ -1,6 +1,10 @@
 //! How far a replica holds each log.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::Bound::{Excluded, Unbounded},
+    sync::OnceLock,
+};
 
 use super::{
     MAX_LOGS, MAX_LOGS_PER_AUTHOR,
@@ -72,12 +76,15 @@ pub enum Fit {
 #[derive(Debug, Clone, Default)]
 pub struct Shelf {
     logs: BTreeMap<LogKey, Log>,
+    /// The hash, until something durable changes: peers ask for it far more often than that.
+    hash: OnceLock<VectorHash>,
 }
 
 impl Shelf {
     /// Puts back a log that the store holds.
     pub fn restore(&mut self, key: LogKey, position: Position, frozen: bool) {
         self.logs.insert(key, Log { durable: position, tip: position, frozen });
+        self.hash.take();
     }
 
     /// A log, empty when nothing of it is held.
@@ -167,6 +174,7 @@ impl Shelf {
         let log = self.logs.entry(key).or_insert(Log::EMPTY);
         if position.seq > log.durable.seq {
             log.durable = position;
+            self.hash.take();
         }
     }
 
@@ -180,14 +188,19 @@ impl Shelf {
 
     /// Freezes a log; `false` when it was frozen already.
     pub fn freeze(&mut self, key: LogKey) -> bool {
+        self.hash.take();
         let log = self.logs.entry(key).or_insert(Log::EMPTY);
         !std::mem::replace(&mut log.frozen, true)
     }
 
     /// The hash over everything durable. Of frozen logs only the fact counts: peers may hold different branches.
     pub fn hash(&self) -> VectorHash {
+        *self.hash.get_or_init(|| self.compute_hash())
+    }
+
+    fn compute_hash(&self) -> VectorHash {
         let mut bytes = Vec::with_capacity(self.logs.len() * 84);
-        for entry in self.entries() {
+        for entry in self.entries(None) {
             let seen = if entry.frozen { VectorEntry { seq: 0, head: EventId::NONE, ..entry } } else { entry };
             wire::encode_into(&seen, &mut bytes);
         }
@@ -196,13 +209,14 @@ impl Shelf {
 
     /// The entries of one page of the vector, after `after`, and whether more follow.
     pub fn page(&self, after: Option<LogKey>) -> (Vec<VectorEntry>, bool) {
-        let mut rest = self.entries().filter(|entry| after.is_none_or(|after| entry.key() > after));
+        let mut rest = self.entries(after);
         let page = rest.by_ref().take(MAX_VECTOR_ENTRIES).collect();
         (page, rest.next().is_some())
     }
 
-    fn entries(&self) -> impl Iterator<Item = VectorEntry> {
-        let shown = self.logs.iter().filter(|(_, log)| log.durable.seq > 0 || log.frozen);
+    fn entries(&self, after: Option<LogKey>) -> impl Iterator<Item = VectorEntry> {
+        let logs = self.logs.range((after.map_or(Unbounded, Excluded), Unbounded));
+        let shown = logs.filter(|(_, log)| log.durable.seq > 0 || log.frozen);
         shown.map(|(key, log)| VectorEntry {
             author: key.author,
             log: key.log,

@@ -1,6 +1,9 @@
 //! Events as they are said: gossip, gaps, duplicates, and what happens when the store does not keep up.
 
-use proto::log::{MAX_COMMITTING_BYTES, message::SyncRequest};
+use proto::{
+    event::MAX_BODY_BYTES,
+    log::{MAX_COMMITTING_BYTES, message::SyncRequest},
+};
 
 use crate::sim::Sim;
 
@@ -114,4 +117,16 @@ fn publishing_is_refused_while_the_disk_is_far_behind() {
     sim.run_for(100);
     assert_eq!(sim.nodes[0].failed, [true]);
     assert_eq!(sim.texts(0).last().map(String::as_str), Some("room again"));
+}
+
+#[test]
+fn an_event_that_nobody_would_take_is_refused_before_it_is_signed() {
+    let mut sim = Sim::new(8, 2);
+    sim.link_all();
+    sim.run_for(1_000);
+    sim.say_bytes(0, vec![0; MAX_BODY_BYTES + 1]);
+    sim.say_bytes(0, vec![0; MAX_BODY_BYTES]);
+    sim.run_for(1_000);
+    assert_eq!(sim.nodes[0].failed, [false]);
+    assert_eq!(sim.history(1).len(), 1);
 }

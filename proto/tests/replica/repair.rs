@@ -1,6 +1,8 @@
 //! What gossip did not bring: comparing and pulling.
 
-use crate::sim::Sim;
+use proto::{ids::LogId, log::MAX_LOGS_PER_AUTHOR};
+
+use crate::sim::{Sim, signer};
 
 #[test]
 fn a_late_joiner_pulls_everything() {
@@ -99,7 +101,7 @@ fn a_long_log_is_pulled_from_several_peers_and_nothing_twice() {
 fn two_thousand_logs_converge_over_several_pages() {
     let mut sim = Sim::new(26, 2);
     for number in 0..2_000 {
-        let author = sim.add(crate::sim::signer(10_000 + number), proto::ids::LogId(1));
+        let author = sim.add(signer(10_000 + number), LogId(1));
         sim.say(author, "one");
         sim.say(author, "two");
         sim.run_for(10);
@@ -115,4 +117,45 @@ fn two_thousand_logs_converge_over_several_pages() {
     assert!(sim.run_until(20_000, Sim::converged));
     assert_eq!(sim.history(0).len(), 4_000);
     sim.assert_converged();
+}
+
+#[test]
+fn logs_beyond_the_limit_are_not_fetched_again_and_again() {
+    let mut sim = Sim::new(27, 2);
+    for number in 0..2 * MAX_LOGS_PER_AUTHOR as u64 {
+        let author = sim.add(signer(9_000), LogId(number));
+        sim.say(author, "one");
+        sim.run_for(10);
+        let (store, into) = (sim.nodes[author].store.clone(), number as usize % 2);
+        sim.nodes[into].store.copy_from(&store);
+        sim.nodes.pop();
+    }
+    for node in 0..2 {
+        sim.crash(node);
+        sim.restart(node);
+    }
+    sim.link(0, 1);
+    sim.run_for(10_000);
+    sim.say(0, "others go on");
+    sim.run_for(1_000);
+    assert_eq!(sim.texts(1).last().map(String::as_str), Some("others go on"));
+    sim.sent.clear();
+    sim.run_for(300_000);
+    assert_eq!(sim.sent("range"), 0);
+}
+
+#[test]
+fn live_events_do_not_slow_down_a_long_repair() {
+    let mut sim = Sim::new(28, 2);
+    sim.say_many(0, 20_000);
+    assert!(sim.run_until(60_000, |sim| sim.nodes[0].store.queue.is_empty()));
+    // A disk that takes its time would hide how fast is asked.
+    sim.net.store_ms = (0, 0);
+    sim.link(0, 1);
+    let key = sim.own_key(0);
+    for _ in 0..100 {
+        sim.say(0, "meanwhile");
+        sim.run_for(10);
+    }
+    assert_eq!(sim.nodes[1].store.seq(&key), 20_100, "40 requests of 10 ms each, 2 at a time");
 }

@@ -17,7 +17,7 @@ use proto::{
 #[derive(Clone)]
 pub enum Write {
     Events(CommitId, Vec<SignedEvent>),
-    Evidence(Fork),
+    Evidence(Box<Fork>),
 }
 
 /// What is durable, and what is on its way there.
@@ -39,16 +39,22 @@ impl Store {
                 assert!(events.last().unwrap().signature.is_some(), "a commit ends with a signature");
                 Some(commit)
             }
-            Write::Evidence(Fork::Proven { key, runs }) => {
-                self.evidence.insert(key, runs);
-                None
-            }
-            Write::Evidence(Fork::Noticed { key, seq, theirs }) => {
-                let ours = self.run(Want { author: key.author, log: key.log, from: seq, to: seq }, &mut Budget::full());
-                self.evidence.insert(key, vec![ours.expect("the contradicted event is durable"), theirs]);
+            Write::Evidence(fork) => {
+                self.keep(*fork);
                 None
             }
         }
+    }
+
+    fn keep(&mut self, fork: Fork) {
+        let (key, runs) = match fork {
+            Fork::Proven { key, runs } => (key, runs),
+            Fork::Noticed { key, seq, theirs } => {
+                let ours = self.run(Want { author: key.author, log: key.log, from: seq, to: seq }, &mut Budget::full());
+                (key, vec![ours.expect("the contradicted event is durable"), theirs])
+            }
+        };
+        self.evidence.insert(key, runs);
     }
 
     fn append(&mut self, event: &SignedEvent) {
