@@ -65,11 +65,10 @@ pub async fn node_holding(count: u64, signed: Signed) -> Node {
     node
 }
 
-/// The directory with sled's main file in it.
+/// The directory that a store marks with its format.
 fn store_directory(data_dir: &Path) -> PathBuf {
-    let entries = fs::read_dir(data_dir).expect("a data directory").flatten().map(|entry| entry.path());
-    let mut candidates = std::iter::once(data_dir.to_owned()).chain(entries);
-    candidates.find(|path| path.join("db").is_file()).expect("the node has a store")
+    let mut entries = fs::read_dir(data_dir).expect("a data directory").flatten().map(|entry| entry.path());
+    entries.find(|path| path.join("format").is_file()).expect("the node has a store")
 }
 
 struct Log {

@@ -58,14 +58,16 @@ pub async fn measure_sync(report: &mut Report) {
 pub async fn measure_start(report: &mut Report) {
     let mut node = node_holding(STORED_EVENTS, Signed::Last).await;
     let (mut clean, mut killed) = (Vec::new(), Vec::new());
-    for _ in 0..STARTS {
+    for number in 1..=STARTS as u64 {
         clean.push(timed_start(&mut node).await);
+        // So that the store is killed with something new in it.
+        node.say("lobby", "one more").await;
         node.kill().await;
         killed.push(timed_start(&mut node).await);
         if let Some(bytes) = process::resident_bytes(node.pid()) {
             report.add("start", "resident memory", bytes as f64 / f64::from(1 << 20), "MiB");
         }
-        assert_eq!(node.status().await.events, STORED_EVENTS);
+        assert_eq!(node.status().await.events, STORED_EVENTS + number);
         assert_eq!(node.stop().await, Some(0));
     }
     report.add_durations("start", "to ready, 1,000,000 events, closed well", clean);
