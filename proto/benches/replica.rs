@@ -10,9 +10,8 @@ use proto::{
     hlc::Timestamp,
     ids::{Author, ChannelId, EventId, LogId, LogKey},
     log::{
-        Input, Output, Replica,
+        Config, Input, Output, Replica,
         message::{MAX_RESPONSE_EVENTS, SyncResponse, Want},
-        replica::Config,
         shelf::{Position, Shelf},
     },
     time::Now,

@@ -6,7 +6,7 @@ use libp2p::{PeerId, request_response};
 use proto::{
     call::{Answer, Question, Topic},
     ids::ChannelId,
-    log::planner::RequestId,
+    log::RequestId,
 };
 
 use super::behaviour::Behaviour;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use proto::{channel::RoomName, event::SignedEvent, ids::ChannelId, log::replica::CommitId};
+use proto::{channel::RoomName, event::SignedEvent, ids::ChannelId, log::CommitId};
 use tokio::sync::oneshot;
 
 use crate::{

@@ -14,9 +14,8 @@ use proto::{
     ids::ChannelId,
     live::{Live, Verdict},
     log::{
-        self, Replica,
+        self, Fork, Replica,
         message::{Refusal, SyncResponse},
-        replica::Fork,
     },
     presence::{self, Presence, PresenceRequest, PresenceResponse},
     time::{Deadline, Now},
@@ -226,7 +225,7 @@ impl Room {
     }
 
     /// The store answered for our commits up to `through`.
-    pub fn written(&mut self, cx: &mut Cx, through: log::replica::CommitId, result: &Result<(), StoreError>) {
+    pub fn written(&mut self, cx: &mut Cx, through: log::CommitId, result: &Result<(), StoreError>) {
         match result {
             Ok(()) => self.replica.handle(cx.now, log::Input::Persisted { through }),
             Err(error) => {

@@ -10,11 +10,7 @@ use proto::{
     hlc::{MAX_ADVANCE_MS, Timestamp},
     ids::{ChannelId, LogId},
     live::{Live, MAX_FRAME_BYTES},
-    log::{
-        Replica,
-        replica::{CommitId, Config},
-        shelf::Position,
-    },
+    log::{CommitId, Config, Replica, shelf::Position},
     offence::Offence,
     presence::{Presence, Profile},
     time::Deadline,

@@ -19,11 +19,11 @@
 //!
 //! | state | where | leaves it when |
 //! |---|---|---|
-//! | requested | [`planner`]: claimed by one request to one peer | the answer comes, or the request fails |
-//! | waiting | [`pending`]: verified, but its predecessor is missing | the predecessor comes; or dropped when space runs out |
-//! | committing | tip of its log, handed to the store | the store answers: durable; or fails: everything after the durable head is forgotten and repaired later |
-//! | durable | part of the vector we show and the ranges we serve | never |
-//! | deferred | [`deferred`]: durable, but claims a time over a minute ahead | it is due |
+//! | requested | `planner`: claimed by one request to one peer | the answer comes, or the request fails |
+//! | waiting | `pending`: verified, but its predecessor is missing | the predecessor comes; or dropped when space runs out |
+//! | committing | `commits`: tip of its log, handed to the store | the store answers: durable; or fails: everything after the durable head is forgotten and repaired later |
+//! | durable | [`shelf`]: part of the vector we show and the ranges we serve | never |
+//! | deferred | `deferred`: durable, but claims a time over a minute ahead | it is due |
 //! | emitted | shown to the user, exactly once a run of the program | - |
 //!
 //! # Forks
@@ -33,20 +33,46 @@
 //! tells its user, and shows the evidence to whoever asks, so that all members freeze it. Since every event names its
 //! predecessor, a fork cannot hide: the branches' descendants do not link.
 //!
+//! # Parts
+//!
+//! [`Replica`] connects them and holds nothing else. Each owns its state; none knows the replica.
+//!
+//! | module | what it owns or decides |
+//! |---|---|
+//! | `interface` | what goes into a replica and comes out of it |
+//! | `writer` | our own writing: the log, its clock, the signature |
+//! | `checking` | whether a run or a proof is what it claims to be |
+//! | [`shelf`] | how far each log is held, and how a run fits |
+//! | `pending`, `commits`, `deferred` | events that wait: for a predecessor, for the disk, for their time |
+//! | `answering` | what a peer's question is answered with |
+//! | `asking` | the exchange with the peers we ask; its parts are |
+//! | `schedule` | when to ask |
+//! | `planner` | whom to ask for what, by `holdings` (what each peer holds) and `questions` (what is under way) |
+//!
 //! # Bounds
 //!
 //! See the constants here and in [`message`]. Papers: Parker et al., "Detection of Mutual Inconsistency in Distributed
 //! Systems" (1983), for version vectors; Demers et al., "Epidemic Algorithms for Replicated Database Maintenance" (1987), for
 //! anti-entropy; Kermarrec, Lavoie, Tschudin, "Gossiping with Append-Only Logs" (2020).
 
-pub mod deferred;
+mod answering;
+mod asking;
+mod checking;
+mod commits;
+mod deferred;
+mod holdings;
+mod interface;
 pub mod message;
-pub mod pending;
-pub mod planner;
-pub mod replica;
+mod pending;
+mod planner;
+mod questions;
+mod replica;
+mod schedule;
 pub mod shelf;
+mod writer;
 
-pub use replica::{Input, Output, Replica};
+pub use interface::*;
+pub use replica::Replica;
 
 /// Logs in one channel: each costs about 250 bytes of memory. Further logs are not taken; the author's offence it is not, so
 /// nobody is penalised.

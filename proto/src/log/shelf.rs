@@ -214,7 +214,8 @@ impl Shelf {
         (page, rest.next().is_some())
     }
 
-    fn entries(&self, after: Option<LogKey>) -> impl Iterator<Item = VectorEntry> {
+    /// The entries of the vector after `after`.
+    pub fn entries(&self, after: Option<LogKey>) -> impl Iterator<Item = VectorEntry> {
         let logs = self.logs.range((after.map_or(Unbounded, Excluded), Unbounded));
         let shown = logs.filter(|(_, log)| log.durable.seq > 0 || log.frozen);
         shown.map(|(key, log)| VectorEntry {

@@ -14,10 +14,8 @@ use proto::{
     event::{Body, Run, SignedEvent, Signer},
     ids::{ChannelId, EventId, LogId, LogKey},
     log::{
-        Input, Replica,
+        Fork, Input, Replica, RequestId,
         message::{Refusal, SyncRequest, SyncResponse},
-        planner::RequestId,
-        replica::Fork,
     },
     offence::Offence,
     time::Now,

@@ -7,8 +7,8 @@ use proto::{
     hlc::MAX_ADVANCE_MS,
     ids::LogKey,
     log::{
+        CommitId, Fork,
         message::{MAX_RESPONSE_EVENTS, MAX_RUNS_BYTES, Want},
-        replica::{CommitId, Fork},
         shelf::Position,
     },
 };

@@ -7,10 +7,8 @@ use proto::{
     hlc::MAX_ADVANCE_MS,
     live::Verdict,
     log::{
-        Input, Output, Replica,
+        Config, Input, Output, Replica, RequestId,
         message::{MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, SyncRequest, SyncResponse},
-        planner::RequestId,
-        replica::Config,
     },
 };
 use rand::RngExt;
