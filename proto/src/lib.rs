@@ -1,6 +1,40 @@
 //! What Starling's peers say to each other, and how they decide.
 //!
-//! Everything here is pure: no clock, no I/O, no global randomness, no iteration in random order.
+//! Everything here is pure: no clock, no I/O, no global randomness, no iteration in random order. docs/PROTOCOL.md tells the
+//! same for those who write a peer in another language.
+//!
+//! **Machines** decide. Each is driven alike: `handle` tells it what happened, `poll_output` says what to do about it,
+//! `poll_timeout` when to call `handle_timeout`. Whoever drives one gives it the time ([`time::Now`]) and a seed.
+//!
+//! | module | machine | decides |
+//! |---|---|---|
+//! | [`log`] | [`log::Replica`] | how every member of a channel comes to hold every event |
+//! | [`presence`] | [`presence::Presence`] | who is in a room now |
+//! | [`connectivity`] | [`connectivity::Connectivity`] | whom to dial, whom to disconnect, whom to remember |
+//! | [`conduct`] | [`conduct::Conduct`] | how much misbehaviour is too much |
+//!
+//! **What travels**
+//!
+//! | module | what |
+//! |---|---|
+//! | [`ids`] | the names of things: channels, events, authors, logs |
+//! | [`channel`] | rooms and their ids, and who may write in them |
+//! | [`event`] | events, signed and hash-chained, and runs of them |
+//! | [`hlc`] | the time that an event claims |
+//! | [`chat`] | the body of a message in a room |
+//! | [`live`] | what gossip carries |
+//! | [`call`] | what one peer asks another, and the answers |
+//! | [`wire`] | the encoding of all of it |
+//! | [`offence`] | how a peer can break the protocol |
+//!
+//! **Tools** of the machines
+//!
+//! | module | what |
+//! |---|---|
+//! | [`time`] | instants and deadlines |
+//! | [`backoff`] | how long to wait after failures, and jitter |
+//! | [`rate`] | token buckets |
+//! | [`inbound`] | how much one neighbour may send by gossip |
 
 pub mod backoff;
 pub mod call;
@@ -11,6 +45,7 @@ pub mod connectivity;
 pub mod event;
 pub mod hlc;
 pub mod ids;
+pub mod inbound;
 pub mod live;
 pub mod log;
 pub mod offence;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use libp2p::{Multiaddr, PeerId, gossipsub, swarm::ListenError};
 use proto::{
-    conduct::{self, Conduct, Inbound},
+    conduct::{self, Conduct},
+    inbound::Inbound,
     offence::Offence,
     time::Deadline,
 };
