@@ -1,8 +1,10 @@
 //! Whole nodes in one process, over the in-memory transport: what the simulator builds on.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::{sync::Arc, time::Duration};
 
-use libp2p::{Multiaddr, identity::Keypair, multiaddr::Protocol};
+use futures::StreamExt;
+use libp2p::{Multiaddr, Swarm, identity::Keypair, kad, multiaddr::Protocol, swarm::SwarmEvent};
 use node::{
     clock::SystemClock,
     handle::Handle,
@@ -89,4 +91,58 @@ async fn nodes_chat_over_memory_and_a_latecomer_gets_the_history() {
     for node in [first, second, late] {
         node.handle.shutdown().await.unwrap();
     }
+}
+
+/// A bare Kademlia peer with the behaviours that a node needs to put it into its routing table.
+#[derive(libp2p::swarm::NetworkBehaviour)]
+struct Asker {
+    identify: libp2p::identify::Behaviour,
+    kad: kad::Behaviour<kad::store::MemoryStore>,
+}
+
+fn asker() -> Swarm<Asker> {
+    let keypair = Keypair::ed25519_from_bytes([99; 32]).unwrap();
+    let peer_id = keypair.public().to_peer_id();
+    let config = kad::Config::new(libp2p::StreamProtocol::new("/starling/kad/1"));
+    let behaviour = Asker {
+        identify: libp2p::identify::Behaviour::new(libp2p::identify::Config::new("/test/1".into(), keypair.public())),
+        kad: kad::Behaviour::with_config(peer_id, kad::store::MemoryStore::new(peer_id), config),
+    };
+    let config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(PATIENCE);
+    Swarm::new(memory_transport(&keypair).unwrap(), behaviour, peer_id, config)
+}
+
+#[tokio::test]
+async fn a_stranger_finds_the_members_of_a_room_through_kademlia() {
+    let hub = start(11, &[]).await;
+    let member = start(12, &[&hub]).await;
+    let garden: RoomName = "garden".parse().unwrap();
+    member.handle.join(garden.clone()).await.unwrap();
+
+    let mut stranger = asker();
+    stranger.behaviour_mut().kad.add_address(&hub.handle.peer_id(), hub.address.clone());
+    let key = kad::RecordKey::new(&garden.channel().0);
+    stranger.behaviour_mut().kad.get_providers(key.clone());
+    let found = async {
+        loop {
+            use kad::{Event, GetProvidersOk, QueryResult};
+            if let SwarmEvent::Behaviour(AskerEvent::Kad(Event::OutboundQueryProgressed { result, step, .. })) =
+                stranger.select_next_some().await
+            {
+                match result {
+                    QueryResult::GetProviders(Ok(GetProvidersOk::FoundProviders { providers, .. }))
+                        if providers.contains(&member.handle.peer_id()) =>
+                    {
+                        break;
+                    }
+                    // The member lays its record a moment after it joined: ask again.
+                    QueryResult::GetProviders(_) if step.last => {
+                        stranger.behaviour_mut().kad.get_providers(key.clone());
+                    }
+                    _ => {}
+                }
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.expect("the member is found");
 }

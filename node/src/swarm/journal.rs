@@ -19,6 +19,7 @@ use crate::{
 struct Waiting {
     commits: Vec<(ChannelId, CommitId)>,
     answers: Vec<Answer<()>>,
+    evidence: Vec<Evidence>,
 }
 
 /// A batch was answered.
@@ -37,12 +38,22 @@ pub struct Journal {
     next_waiting: Waiting,
     in_flight: Option<(Waiting, oneshot::Receiver<Result<(), StoreError>>)>,
     last_error: Option<StoreError>,
+    /// Evidence that could not be written, for when the store takes writes again: without it nobody else can be convinced. One
+    /// piece at most for each log.
+    unwritten_evidence: Vec<Evidence>,
 }
 
 impl Journal {
     /// A queue to `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, next: Batch::default(), next_waiting: Waiting::default(), in_flight: None, last_error: None }
+        Self {
+            store,
+            next: Batch::default(),
+            next_waiting: Waiting::default(),
+            in_flight: None,
+            last_error: None,
+            unwritten_evidence: Vec::new(),
+        }
     }
 
     /// Adds events of a channel.
@@ -91,7 +102,8 @@ impl Journal {
         }
         let (reply, receiver) = oneshot::channel();
         let batch = std::mem::take(&mut self.next);
-        let waiting = std::mem::take(&mut self.next_waiting);
+        let mut waiting = std::mem::take(&mut self.next_waiting);
+        waiting.evidence.clone_from(&batch.evidence);
         match self.store.submit(Request::Commit { batch, reply }) {
             Ok(()) => {
                 self.in_flight = Some((waiting, receiver));
@@ -114,6 +126,9 @@ impl Journal {
             // Events that follow a lost one would leave a gap: what has gathered is lost with it, and repaired later.
             self.next.events.clear();
             waiting.commits.append(&mut self.next_waiting.commits);
+            self.unwritten_evidence.append(&mut waiting.evidence);
+        } else {
+            self.next.evidence.append(&mut self.unwritten_evidence);
         }
         self.last_error = result.clone().err();
         for answer in waiting.answers {
