@@ -1,4 +1,19 @@
-//! The Starling node: swarm, store, API and command line.
+//! The Starling node: swarm, store, API and command line. What peers say and how they decide is in the crate `proto`;
+//! docs/ARCHITECTURE.md tells how it all works together.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`swarm`] | the one task that owns the libp2p swarm, the replicas and presence; [`swarm::start`] makes a node |
+//! | [`handle`] | typed calls to that task, for everyone else |
+//! | [`transport`] | addresses, and the stack beneath every stream |
+//! | [`store`] | what must survive: events, rooms and known peers |
+//! | [`clock`] | where time comes from |
+//! | [`identity`], [`secret_file`] | the key that is this node, and files that only their owner may read |
+//! | [`data_dir`] | where the files are, and how programs on one machine find each other |
+//! | [`config`] | what the user asks of a node |
+//! | [`model`], [`view`] | what users see, and how stored events become that |
+//! | [`api`] | the HTTP API |
+//! | [`cli`] | the program: the node in the foreground, and the clients of a running one |
 
 pub mod api;
 pub mod cli;

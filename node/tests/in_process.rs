@@ -1,5 +1,5 @@
 //! Whole nodes in one process, over the in-memory transport: what the simulator builds on.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{sync::Arc, time::Duration};
 

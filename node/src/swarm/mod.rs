@@ -2,16 +2,16 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | [`task`] | the loop: one action at a time, none of which waits |
-//! | [`behaviour`], [`codec`] | the libp2p protocols and their settings |
-//! | [`rooms`], [`room`] | replicas and presence of the rooms joined |
-//! | [`network`] | finding peers, keeping connections |
-//! | [`rendezvous`] | finding the members of a room |
-//! | [`guard`] | counting and punishing what breaks the protocol |
-//! | [`journal`], [`reads`] | what is on its way to and from the store |
-//! | [`calls`] | questions under way to and from peers |
-//! | [`peers`] | who is connected |
-//! | [`context`] | what a capability is lent while it handles something |
+//! | `task` | the loop: one action at a time, none of which waits |
+//! | `behaviour`, `codec` | the libp2p protocols and their settings |
+//! | `rooms`, `room` | replicas and presence of the rooms joined |
+//! | `network` | finding peers, keeping connections |
+//! | `rendezvous` | finding the members of a room |
+//! | `guard` | counting and punishing what breaks the protocol |
+//! | `journal`, `reads` | what is on its way to and from the store |
+//! | `calls` | questions under way to and from peers |
+//! | `peers` | who is connected |
+//! | `context` | what a capability is lent while it handles something |
 
 mod behaviour;
 mod calls;

@@ -211,7 +211,7 @@ impl Network {
         }
     }
 
-    /// When [`Network::timeout`] is to be called.
+    /// When [`Network::turn`] is to be called.
     pub fn deadline(&self) -> Option<Deadline> {
         self.connectivity.poll_timeout()
     }

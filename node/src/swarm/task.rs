@@ -51,7 +51,7 @@ enum Action {
     Swarm(Box<SwarmEvent<BehaviourEvent>>),
     Command(Command),
     Written(Written),
-    Read(Read),
+    Read(Box<Read>),
     Timeout,
 }
 
@@ -87,10 +87,10 @@ pub(super) struct Task {
 /// Opaque outside of this file.
 pub(super) struct StoppingState(Stopping);
 
-/// Splits the task into the capability named and a context lent from the rest.
+/// The context of a capability, lent from the rest of the task.
 macro_rules! lend {
     ($task:ident, $now:expr) => {
-        &mut Cx {
+        Cx {
             now: $now,
             behaviour: $task.swarm.behaviour_mut(),
             journal: &mut $task.journal,
@@ -125,7 +125,7 @@ impl Task {
     /// Joins rooms, each durably.
     pub fn join_all(&mut self, now: Now, names: Vec<proto::channel::RoomName>) {
         for name in names {
-            self.rooms.join(lend!(self, now), name, None);
+            self.rooms.join(&mut lend!(self, now), name, None);
         }
     }
 
@@ -143,7 +143,7 @@ impl Task {
             written = self.journal.written() => Action::Written(written),
             event = self.swarm.select_next_some() => Action::Swarm(Box::new(event)),
             Some(command) = self.commands.recv() => Action::Command(command),
-            read = self.reads.next() => Action::Read(read),
+            read = self.reads.next() => Action::Read(Box::new(read)),
             () = timeout => Action::Timeout,
         }
     }
@@ -161,7 +161,7 @@ impl Task {
             Action::Swarm(event) => self.swarm_event(now, *event),
             Action::Command(command) => self.command(now, command),
             Action::Written(written) => self.written(now, &written),
-            Action::Read(read) => self.rooms.read(lend!(self, now), read),
+            Action::Read(read) => self.rooms.read(&mut lend!(self, now), *read),
             Action::Timeout => {}
         }
     }
@@ -170,16 +170,16 @@ impl Task {
         if let Err(error) = &written.result {
             lend!(self, now).warn(format!("messages could not be stored: {error}"));
         }
-        self.rooms.written(lend!(self, now), written);
+        self.rooms.written(&mut lend!(self, now), written);
     }
 
     /// What ends every turn: timers, wishes between capabilities, the store.
     fn turn_end(&mut self, now: Now) {
-        self.rooms.timeout(lend!(self, now));
-        self.guard.timeout(lend!(self, now));
+        self.rooms.timeout(&mut lend!(self, now));
+        self.guard.timeout(&mut lend!(self, now));
         while let Some(effect) = self.effects.pop_front() {
             match effect {
-                Effect::Penalise { peer, offence } => self.guard.penalise(lend!(self, now), peer, offence),
+                Effect::Penalise { peer, offence } => self.guard.penalise(&mut lend!(self, now), peer, offence),
                 Effect::Joined(channel) => self.rendezvous.joined(now, channel),
                 Effect::Left(channel) => self.rendezvous.left(self.swarm.behaviour_mut(), &channel),
                 Effect::RoomPeer { peer } => self.network.room_peer(now, peer),
@@ -222,15 +222,15 @@ impl Task {
                 let found = self.rooms.joined().into_iter().find(|room| *room.name() == name);
                 drop(answer.send(found.map(|room| room.members(now)).ok_or(CallError::NotInRoom(name))));
             }
-            Command::Join(name, answer) => self.rooms.join(lend!(self, now), name, Some(answer)),
-            Command::Leave(name, answer) => self.rooms.leave(lend!(self, now), &name, answer),
-            Command::Say(name, text, answer) => self.rooms.say(lend!(self, now), name, &text, answer),
+            Command::Join(name, answer) => self.rooms.join(&mut lend!(self, now), name, Some(answer)),
+            Command::Leave(name, answer) => self.rooms.leave(&mut lend!(self, now), &name, answer),
+            Command::Say(name, text, answer) => self.rooms.say(&mut lend!(self, now), name, &text, answer),
             Command::Dial(address, answer) => {
                 self.network.join_through(now, &address);
                 drop(answer.send(Ok(())));
             }
             Command::Sync(answer) => {
-                self.rooms.sync(lend!(self, now));
+                self.rooms.sync(&mut lend!(self, now));
                 drop(answer.send(Ok(())));
             }
             Command::Shutdown(answer) => self.stop(now, answer),
@@ -241,7 +241,7 @@ impl Task {
         match &mut self.stopping {
             Some(stopping) => stopping.0.answers.push(answer),
             None => {
-                self.rooms.close(lend!(self, now));
+                self.rooms.close(&mut lend!(self, now));
                 self.stopping = Some(StoppingState(Stopping {
                     answers: vec![answer],
                     earliest: now.after(GOODBYE_MS),
@@ -268,7 +268,7 @@ impl Task {
                     tracing::info!(%peer_id, ?cause, "disconnected");
                     self.network.disconnected(now, peer_id);
                     self.guard.disconnected(&peer_id);
-                    self.rooms.disconnected(lend!(self, now), peer_id);
+                    self.rooms.disconnected(&mut lend!(self, now), peer_id);
                     lend!(self, now).report(NodeEvent::PeerDisconnected { peer_id: peer_id.to_string() });
                 }
                 self.calls.forget_gone();
@@ -292,8 +292,8 @@ impl Task {
     fn behaviour_event(&mut self, now: Now, event: BehaviourEvent) {
         match event {
             BehaviourEvent::Gossip(event) => {
-                if self.guard.admits_gossip(lend!(self, now), &event) {
-                    self.rooms.gossip(lend!(self, now), event);
+                if self.guard.admits_gossip(&mut lend!(self, now), &event) {
+                    self.rooms.gossip(&mut lend!(self, now), event);
                 }
             }
             BehaviourEvent::Calls(event) => self.call_event(now, event),
@@ -329,9 +329,9 @@ impl Task {
         use request_response::{Event, Message};
         match event {
             Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
-                let admitted = self.guard.admits_call(lend!(self, now), peer);
+                let admitted = self.guard.admits_call(&mut lend!(self, now), peer);
                 match self.calls.asked(peer, channel) {
-                    Ok(token) if admitted => self.rooms.asked(lend!(self, now), peer, token, request),
+                    Ok(token) if admitted => self.rooms.asked(&mut lend!(self, now), peer, token, request),
                     Ok(token) => self.calls.answer(self.swarm.behaviour_mut(), token, request.topic.unavailable()),
                     Err(way_back) => {
                         // Gone already, if this fails.
@@ -341,7 +341,7 @@ impl Task {
             }
             Event::Message { message: Message::Response { request_id, response }, .. } => {
                 if let Some(outbound) = self.calls.concluded(request_id) {
-                    self.rooms.answered(lend!(self, now), outbound, response);
+                    self.rooms.answered(&mut lend!(self, now), outbound, response);
                 }
             }
             Event::OutboundFailure { peer, request_id, error, .. } => {
@@ -350,7 +350,7 @@ impl Task {
                     self.blame(now, peer, error);
                 }
                 if let Some(outbound) = self.calls.concluded(request_id) {
-                    self.rooms.unanswered(lend!(self, now), outbound);
+                    self.rooms.unanswered(&mut lend!(self, now), outbound);
                 }
             }
             Event::InboundFailure { peer, error, .. } => {
