@@ -75,11 +75,6 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that will stamp later than `latest`, the newest event found in the store.
-    pub fn resume(latest: Timestamp) -> Self {
-        Self { latest }
-    }
-
     /// The timestamp for a new event: later than everything stamped or observed before, and not before `wall_ms`.
     pub fn tick(&mut self, wall_ms: u64) -> Timestamp {
         self.latest = self.latest.next().max(Timestamp::from_ms(wall_ms));
@@ -111,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_full_counter_carries_into_the_milliseconds() {
-        let mut clock = Clock::resume(Timestamp(7 << 16 | 0xffff));
+        let mut clock = Clock { latest: Timestamp(7 << 16 | 0xffff) };
         assert_eq!(clock.tick(0), Timestamp(8 << 16));
     }
 

@@ -40,33 +40,11 @@ pub enum DecodeError {
     NotCanonical,
 }
 
-/// A value could not be encoded within its limit: the caller built something too large.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{len} bytes exceed the limit of {limit}")]
-pub struct TooLarge {
-    /// Bytes the encoding would take.
-    pub len: usize,
-    /// Bytes allowed.
-    pub limit: usize,
-}
-
 /// Encodes `value` as a frame.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut frame = vec![VERSION];
     encode_into(value, &mut frame);
     frame
-}
-
-/// Encodes `value` as a frame of at most `limit` bytes.
-///
-/// # Errors
-/// [`TooLarge`] when it takes more.
-pub fn encode_within<T: Serialize>(value: &T, limit: usize) -> Result<Vec<u8>, TooLarge> {
-    let frame = encode(value);
-    if frame.len() > limit {
-        return Err(TooLarge { len: frame.len(), limit });
-    }
-    Ok(frame)
 }
 
 /// Appends the encoding of `value`, without a version byte, to `out`.
