@@ -4,7 +4,8 @@
 //! | module | gives |
 //! |---|---|
 //! | [`binary`] | the `node` program, built with the profile of the tests |
-//! | [`node`] | one running node, its command line and its log |
+//! | [`options`], [`node`] | one running node, its command line and its log |
+//! | [`command`] | one command, run to its end |
 //! | [`api`] | one node's HTTP API and WebSocket |
 //! | [`feed`] | what a node reported, to be awaited |
 //! | [`wait`] | polling with a deadline, for states that nobody reports |
@@ -21,17 +22,21 @@
 pub mod api;
 pub mod attacker;
 pub mod binary;
+pub mod command;
 pub mod disk;
 pub mod feed;
 pub mod network;
 pub mod node;
+pub mod options;
 pub mod process;
 pub mod terminal;
 pub mod wait;
 
 pub use api::Api;
+pub use command::Output;
 pub use feed::Feed;
-pub use node::{Node, NodeOptions, Output};
+pub use node::Node;
+pub use options::NodeOptions;
 pub use wait::{connected_to, eventually, same_history, seconds};
 
 /// Says that a scenario cannot run here, and why.

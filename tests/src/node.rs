@@ -9,15 +9,20 @@ use std::{
 
 use node::model::{Member, Message, NodeEvent, Peer, Room, Status};
 use rustix::process::{Pid, Signal, kill_process};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, BufReader},
     process::{Child, ChildStdout, Command},
     task::JoinHandle,
 };
 
-use crate::{api::Api, binary::node_binary, feed::Feed, process};
+use crate::{
+    api::Api,
+    command::{Output, command_in, run_command},
+    feed::Feed,
+    options::NodeOptions,
+};
 
 /// A debug build on a busy machine may take this long to start; then something is wrong.
 pub const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,99 +30,8 @@ pub const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// A node says goodbye and writes what is left within this time.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A command of the command line answers within this time.
-pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Lines of a node's log that a failing test prints.
 const LOG_LINES_SHOWN: usize = 60;
-
-/// How a node is started. The default one listens on TCP and QUIC on loopback, on free ports, with no mDNS, and keeps its data
-/// in a directory of its own that is removed with it.
-#[derive(Debug, Clone)]
-pub struct NodeOptions {
-    /// Display name.
-    pub name: String,
-    /// The data directory; `None` for a new one.
-    pub data_dir: Option<PathBuf>,
-    /// Multiaddrs to join through.
-    pub bootstrap: Vec<String>,
-    /// Rooms besides the lobby.
-    pub rooms: Vec<String>,
-    /// Multiaddrs to listen on.
-    pub listen: Vec<String>,
-    /// Where the HTTP API listens.
-    pub api: String,
-    /// The key file of a closed network.
-    pub network_key: Option<PathBuf>,
-    /// Whether to look for others by mDNS.
-    pub mdns: bool,
-    /// The network namespace to run in.
-    pub namespace: Option<String>,
-    /// Whether to start it as a user does who gives no options: everything above is then left out.
-    pub bare: bool,
-    /// Further arguments.
-    pub arguments: Vec<String>,
-    /// Further environment variables.
-    pub environment: Vec<(String, String)>,
-}
-
-impl Default for NodeOptions {
-    fn default() -> Self {
-        Self {
-            name: "node".into(),
-            data_dir: None,
-            bootstrap: Vec::new(),
-            rooms: Vec::new(),
-            listen: vec!["/ip4/127.0.0.1/tcp/0".into(), "/ip4/127.0.0.1/udp/0/quic-v1".into()],
-            api: "127.0.0.1:0".into(),
-            network_key: None,
-            mdns: false,
-            namespace: None,
-            bare: false,
-            arguments: Vec::new(),
-            environment: Vec::new(),
-        }
-    }
-}
-
-impl NodeOptions {
-    /// Default options with a name.
-    pub fn named(name: &str) -> Self {
-        Self { name: name.into(), ..Self::default() }
-    }
-
-    /// The same, joining through `other`.
-    pub fn joining(mut self, other: &Node) -> Self {
-        self.bootstrap.extend(other.addresses().iter().cloned());
-        self
-    }
-
-    fn run_arguments(&self) -> Vec<String> {
-        let mut arguments: Vec<String> = vec!["run".into(), "--json".into()];
-        if self.bare {
-            arguments.extend(self.arguments.iter().cloned());
-            return arguments;
-        }
-        let mut option = |name: &str, values: &[String]| {
-            for value in values {
-                arguments.extend([name.to_owned(), value.clone()]);
-            }
-        };
-        option("--name", std::slice::from_ref(&self.name));
-        option("--listen", &self.listen);
-        option("--api", std::slice::from_ref(&self.api));
-        option("--bootstrap", &self.bootstrap);
-        option("--room", &self.rooms);
-        if let Some(key) = &self.network_key {
-            option("--network-key", &[key.display().to_string()]);
-        }
-        if !self.mdns {
-            arguments.push("--no-mdns".into());
-        }
-        arguments.extend(self.arguments.iter().cloned());
-        arguments
-    }
-}
 
 /// The first line that a node writes with `--json`.
 #[derive(Debug, Clone, Deserialize)]
@@ -129,29 +43,6 @@ pub struct Ready {
     pub listen: Vec<String>,
     /// The URL of its HTTP API.
     pub api: String,
-}
-
-/// What a finished command left.
-#[derive(Debug, Clone)]
-pub struct Output {
-    /// The exit code; `None` when a signal ended it.
-    pub code: Option<i32>,
-    /// What it wrote on standard output.
-    pub stdout: String,
-    /// What it wrote on standard error.
-    pub stderr: String,
-}
-
-impl Output {
-    /// Standard output as JSON, one value a line.
-    ///
-    /// # Panics
-    /// When the command failed or a line is something else.
-    pub fn json<T: DeserializeOwned>(&self) -> Vec<T> {
-        assert_eq!(self.code, Some(0), "{self:#?}");
-        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
-        self.stdout.lines().map(parse).collect()
-    }
 }
 
 struct Running {
@@ -354,7 +245,7 @@ impl Node {
     /// The same, with text on standard input.
     ///
     /// # Panics
-    /// When it does not end within [`COMMAND_TIMEOUT`].
+    /// When it does not end within [`COMMAND_TIMEOUT`](crate::command::COMMAND_TIMEOUT).
     pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = self.command();
         command.args(arguments);
@@ -454,43 +345,5 @@ async fn read_reports(mut lines: BufReader<ChildStdout>, feed: Feed) {
                 feed.push(event);
             }
         }
-    }
-}
-
-/// The program under test, in a network namespace or not, without anything of the caller's that would change what it does.
-pub fn command_in(namespace: Option<&str>) -> Command {
-    let mut command = match namespace {
-        None => Command::new(node_binary()),
-        Some(namespace) => {
-            let mut command = Command::new("ip");
-            command.args(["netns", "exec", namespace]).arg(node_binary());
-            command
-        }
-    };
-    command.env_remove("STARLING_DATA_DIR").env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
-    command.kill_on_drop(true).process_group(process::group());
-    command
-}
-
-/// Runs a command to its end.
-///
-/// # Panics
-/// When it does not end within [`COMMAND_TIMEOUT`].
-pub async fn run_command(mut command: Command, input: &str) -> Output {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let shown = format!("{:?}", command.as_std());
-    let mut child = command.spawn().expect("it can be run");
-    let mut stdin = child.stdin.take().expect("stdin is a pipe");
-    let run = async {
-        // A command that reads no input may be gone already.
-        let _ = stdin.write_all(input.as_bytes()).await;
-        drop(stdin);
-        child.wait_with_output().await.expect("it ends")
-    };
-    let output = tokio::time::timeout(COMMAND_TIMEOUT, run).await.unwrap_or_else(|_| panic!("did not end: {shown}"));
-    Output {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }

@@ -197,10 +197,10 @@ async fn a_client_reaches_a_node_by_address_and_token_file() {
     let token = node.data_dir().join("api-token").display().to_string();
     let api = node.api().url("");
     let address = api.trim_start_matches("http://").split('/').next().unwrap();
-    let mut command = harness::node::command_in(None);
+    let mut command = harness::command::command_in(None);
     command.env("STARLING_DATA_DIR", elsewhere.path());
     command.args(["status", "--json", "--api", address, "--token-file", &token]);
-    let output = harness::node::run_command(command, "").await;
+    let output = harness::command::run_command(command, "").await;
     assert_eq!(output.json::<Value>()[0]["peer_id"], node.peer_id());
 }
 

@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener};
 
 use harness::{
     Node, NodeOptions, Output,
-    node::{command_in, run_command},
+    command::{command_in, run_command},
 };
 use tempfile::TempDir;
 
