@@ -145,10 +145,17 @@ struct SavedModes {
 }
 
 impl SavedModes {
+    /// Also turns the terminal's own echo off: the editor, which takes the modes from here as the normal ones, shows what is
+    /// typed, and what is typed between two prompts must not stand in the way of what is printed then.
     fn save() -> Self {
         Self {
             #[cfg(unix)]
-            modes: rustix::termios::tcgetattr(std::io::stdin()).ok(),
+            modes: rustix::termios::tcgetattr(std::io::stdin()).ok().inspect(|modes| {
+                let mut quiet = modes.clone();
+                quiet.local_modes.remove(rustix::termios::LocalModes::ECHO);
+                // With echo, a line printed at the wrong moment looks torn; nothing worse.
+                let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, &quiet);
+            }),
         }
     }
 }

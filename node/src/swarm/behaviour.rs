@@ -93,11 +93,11 @@ pub struct Behaviour {
 }
 
 impl Behaviour {
-    /// All protocols, configured.
+    /// All protocols, configured. The incarnation tells this run of the node from the one before.
     ///
     /// # Errors
     /// [`StartError::Behaviour`] when one refuses its configuration.
-    pub fn new(keypair: &Keypair, with_mdns: bool) -> Result<Self, StartError> {
+    pub fn new(keypair: &Keypair, incarnation: u32, with_mdns: bool) -> Result<Self, StartError> {
         let peer_id = keypair.public().to_peer_id();
         Ok(Self {
             blocked: allow_block_list::Behaviour::default(),
@@ -111,7 +111,7 @@ impl Behaviour {
             memory: memory_connection_limits::Behaviour::with_max_bytes(MAX_MEMORY_BYTES),
             identify: identify::Behaviour::new(
                 identify::Config::new(PROTOCOL_VERSION.into(), keypair.public())
-                    .with_agent_version(AGENT.into())
+                    .with_agent_version(format!("{AGENT} ({incarnation:08x})"))
                     // A node that begins to listen elsewhere is found there at once.
                     .with_push_listen_addr_updates(true),
             ),

@@ -7,12 +7,16 @@ use proto::{
     call::{Answer, Question, Topic},
     ids::ChannelId,
     log::RequestId,
+    wire::DecodeError,
 };
 
 use super::behaviour::Behaviour;
 
 /// Questions of one peer that wait for an answer of ours. Further ones are answered "unavailable" at once.
 pub const MAX_INBOUND_PER_PEER: usize = 16;
+
+/// The way back to a peer that asked.
+pub type WayBack = request_response::ResponseChannel<Result<Answer, DecodeError>>;
 
 /// Which machine asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub struct Outbound {
 #[derive(Default)]
 pub struct Calls {
     outbound: BTreeMap<request_response::OutboundRequestId, Outbound>,
-    inbound: BTreeMap<u64, (PeerId, request_response::ResponseChannel<Answer>)>,
+    inbound: BTreeMap<u64, (PeerId, WayBack)>,
     next_token: u64,
 }
 
@@ -46,7 +50,7 @@ impl Calls {
     /// Asks a peer.
     pub fn ask(&mut self, behaviour: &mut Behaviour, outbound: Outbound, topic: Topic) {
         let question = Question { channel: outbound.channel, topic };
-        let id = behaviour.calls.send_request(&outbound.peer, question);
+        let id = behaviour.calls.send_request(&outbound.peer, Ok(question));
         self.outbound.insert(id, outbound);
     }
 
@@ -56,11 +60,7 @@ impl Calls {
     }
 
     /// Keeps the way back to a peer that asked, under a token; `None` (and the way back) when it asks too much at once.
-    pub fn asked(
-        &mut self,
-        peer: PeerId,
-        way_back: request_response::ResponseChannel<Answer>,
-    ) -> Result<u64, request_response::ResponseChannel<Answer>> {
+    pub fn asked(&mut self, peer: PeerId, way_back: WayBack) -> Result<u64, WayBack> {
         if self.inbound.values().filter(|(asker, _)| *asker == peer).count() >= MAX_INBOUND_PER_PEER {
             return Err(way_back);
         }
@@ -73,7 +73,7 @@ impl Calls {
     /// Answers. A peer that is gone by now has no use for it.
     pub fn answer(&mut self, behaviour: &mut Behaviour, token: u64, answer: Answer) {
         if let Some((_, way_back)) = self.inbound.remove(&token) {
-            let _ = behaviour.calls.send_response(way_back, answer);
+            let _ = behaviour.calls.send_response(way_back, Ok(answer));
         }
     }
 

@@ -9,6 +9,7 @@ use proto::{
     call::{Answer, MAX_ANSWER_BYTES, MAX_QUESTION_BYTES, Question},
     wire::{self, DecodeError},
 };
+use serde::Serialize;
 
 /// The codec; it has no state.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,46 +22,43 @@ async fn read_frame<T: AsyncRead + Unpin + Send>(io: &mut T, limit: usize) -> io
     Ok(frame)
 }
 
-/// A decoding error as the io::Error that request-response carries; [`decode_error`] gets it out again.
-fn invalid(error: DecodeError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
-}
-
-/// The decoding error inside an io::Error, if that is what it is: the peer's fault, unlike a broken stream.
-pub fn decode_error(error: &io::Error) -> Option<&DecodeError> {
-    error.get_ref()?.downcast_ref()
+/// A frame to write. Only what was read can be undecodable.
+fn frame<T: Serialize>(value: Result<T, DecodeError>) -> io::Result<Vec<u8>> {
+    value.map(|value| wire::encode(&value)).map_err(io::Error::other)
 }
 
 impl request_response::Codec for ChannelCodec {
     type Protocol = StreamProtocol;
-    type Request = Question;
-    type Response = Answer;
+    // What does not decode is handed up as well: request-response tells nobody when reading a question fails, and whoever
+    // sends garbage is to answer for it.
+    type Request = Result<Question, DecodeError>;
+    type Response = Result<Answer, DecodeError>;
 
     async fn read_request<T: AsyncRead + Unpin + Send>(
         &mut self,
         _: &Self::Protocol,
         io: &mut T,
-    ) -> io::Result<Question> {
+    ) -> io::Result<Self::Request> {
         let frame = read_frame(io, MAX_QUESTION_BYTES).await?;
-        wire::decode::<Question, MAX_QUESTION_BYTES>(&frame).map_err(invalid)
+        Ok(wire::decode::<Question, MAX_QUESTION_BYTES>(&frame))
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(
         &mut self,
         _: &Self::Protocol,
         io: &mut T,
-    ) -> io::Result<Answer> {
+    ) -> io::Result<Self::Response> {
         let frame = read_frame(io, MAX_ANSWER_BYTES).await?;
-        wire::decode::<Answer, MAX_ANSWER_BYTES>(&frame).map_err(invalid)
+        Ok(wire::decode::<Answer, MAX_ANSWER_BYTES>(&frame))
     }
 
     async fn write_request<T: AsyncWrite + Unpin + Send>(
         &mut self,
         _: &Self::Protocol,
         io: &mut T,
-        question: Question,
+        question: Self::Request,
     ) -> io::Result<()> {
-        io.write_all(&wire::encode(&question)).await?;
+        io.write_all(&frame(question)?).await?;
         io.close().await
     }
 
@@ -68,9 +66,9 @@ impl request_response::Codec for ChannelCodec {
         &mut self,
         _: &Self::Protocol,
         io: &mut T,
-        answer: Answer,
+        answer: Self::Response,
     ) -> io::Result<()> {
-        io.write_all(&wire::encode(&answer)).await?;
+        io.write_all(&frame(answer)?).await?;
         io.close().await
     }
 }

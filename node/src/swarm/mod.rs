@@ -26,6 +26,7 @@ mod rendezvous;
 mod report;
 mod room;
 mod rooms;
+mod stopping;
 mod task;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -130,7 +131,7 @@ pub async fn start(parts: Parts) -> Result<Handle, StartError> {
     let profile = Profile::new(&settings.name, "").map_err(|error| StartError::Name(error.to_string()))?;
     let mut rng = StdRng::from_seed(seed);
 
-    let behaviour = behaviour::Behaviour::new(&keypair, settings.mdns)?;
+    let behaviour = behaviour::Behaviour::new(&keypair, rng.random(), settings.mdns)?;
     let config =
         swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(IDLE_CONNECTION_S));
     let mut swarm = Swarm::new(transport, behaviour, peer_id, config);

@@ -14,7 +14,7 @@ pub struct Connected {
     pub connections: BTreeMap<ConnectionId, Multiaddr>,
     /// Round-trip time of the last ping.
     pub rtt: Option<Duration>,
-    /// The program it names.
+    /// The program it names, with its version and incarnation.
     pub agent: Option<String>,
 }
 
@@ -50,11 +50,13 @@ impl Peers {
         }
     }
 
-    /// A peer named its program.
-    pub fn identified(&mut self, peer: &PeerId, agent: &str) {
-        if let Some(entry) = self.connected.get_mut(peer) {
-            entry.agent = Some(agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT_CHARS).collect());
-        }
+    /// A peer named its program and incarnation. Returns whether it is another than before: it was restarted, and its
+    /// older connections lead nowhere, though nobody has noticed yet.
+    pub fn identified(&mut self, peer: &PeerId, agent: &str) -> bool {
+        let Some(entry) = self.connected.get_mut(peer) else { return false };
+        let agent: String = agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT_CHARS).collect();
+        let before = entry.agent.replace(agent);
+        before.is_some() && before != entry.agent
     }
 
     /// A connected peer.

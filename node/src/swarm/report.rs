@@ -37,7 +37,7 @@ pub(super) fn peers(task: &Task) -> Vec<Peer> {
         connected: true,
         addresses: info.connections.values().map(ToString::to_string).collect(),
         rtt_us: info.rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
-        agent: info.agent.clone(),
+        agent: info.agent.as_ref().map(|agent| agent.split(" (").next().unwrap_or(agent).to_owned()),
         rooms: task.rooms.shared_with(gossip, peer),
         banned: None,
     });

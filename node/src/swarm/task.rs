@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use libp2p::{Swarm, kad, request_response, swarm::SwarmEvent};
+use libp2p::{PeerId, Swarm, kad, request_response, swarm::SwarmEvent};
 use proto::{
     call::{Answer, Question},
     offence::Offence,
@@ -19,8 +19,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::{
     Settings,
     behaviour::{Behaviour, BehaviourEvent},
-    calls::Calls,
-    codec,
+    calls::{Calls, WayBack},
     context::{Cx, Effect},
     guard::Guard,
     journal::{Journal, Written},
@@ -30,18 +29,13 @@ use super::{
     rendezvous::Rendezvous,
     report,
     rooms::Rooms,
+    stopping::{self, Stopping},
 };
 use crate::{
     clock::Clock,
     handle::{self, CallError, Command},
     model::NodeEvent,
 };
-
-/// Milliseconds that a node goes on after its goodbye, for it to be sent.
-const GOODBYE_MS: u64 = 250;
-
-/// Milliseconds after which a stopping node stops waiting for its store.
-const MAX_STOP_MS: u64 = 10_000;
 
 /// Actions of one kind that are handled before timers and others get a turn again.
 const MAX_BURST: usize = 64;
@@ -53,15 +47,6 @@ enum Action {
     Written(Written),
     Read(Box<Read>),
     Timeout,
-}
-
-/// Stopping, in steps.
-struct Stopping {
-    answers: Vec<handle::Answer<()>>,
-    /// When the goodbye has had its time.
-    earliest: Deadline,
-    /// When the store has had its time.
-    latest: Deadline,
 }
 
 /// The task's state: the swarm, and each capability.
@@ -81,11 +66,8 @@ pub(super) struct Task {
     pub peers: Peers,
     pub effects: VecDeque<Effect>,
     pub started: Now,
-    pub stopping: Option<StoppingState>,
+    pub stopping: Option<Stopping>,
 }
-
-/// Opaque outside of this file.
-pub(super) struct StoppingState(Stopping);
 
 /// The context of a capability, lent from the rest of the task.
 macro_rules! lend {
@@ -116,9 +98,8 @@ impl Task {
                 break;
             }
         }
-        for answer in self.stopping.into_iter().flat_map(|stopping| stopping.0.answers) {
-            // The caller may have gone.
-            let _ = answer.send(Ok(()));
+        if let Some(stopping) = self.stopping {
+            stopping.finish();
         }
     }
 
@@ -188,28 +169,39 @@ impl Task {
                 Effect::Unbanned { peer } => self.network.unbanned(now, peer),
             }
         }
-        self.rendezvous.turn(now, self.swarm.behaviour_mut(), |channel| self.rooms.peers_in(channel));
-        self.network.turn(now, &mut self.swarm, &mut self.journal);
+        // Who stops no longer looks for anybody.
+        if self.stopping.is_none() {
+            self.rendezvous.turn(now, self.swarm.behaviour_mut(), |channel| self.rooms.peers_in(channel));
+            self.network.turn(now, &mut self.swarm, &mut self.journal);
+        }
         if let Some(failed) = self.journal.flush() {
             self.written(now, &failed);
         }
     }
 
     fn deadline(&self) -> Option<Deadline> {
-        let stop = self.stopping.as_ref().map(|stopping| {
-            let Stopping { earliest, latest, .. } = &stopping.0;
-            if self.journal.is_idle() { *earliest } else { *latest }
-        });
-        let capabilities =
-            [self.rooms.deadline(), self.guard.deadline(), self.network.deadline(), self.rendezvous.deadline()];
-        capabilities.into_iter().flatten().chain(stop).min()
+        let always = [self.rooms.deadline(), self.guard.deadline()];
+        let last = match &self.stopping {
+            Some(stopping) => [Some(stopping.deadline(self.journal.is_idle())), None],
+            None => [self.network.deadline(), self.rendezvous.deadline()],
+        };
+        always.into_iter().chain(last).flatten().min()
     }
 
-    fn has_stopped(&self, now: Now) -> bool {
-        self.stopping.as_ref().is_some_and(|stopping| {
-            let Stopping { earliest, latest, .. } = &stopping.0;
-            (now.reached(*earliest) && self.journal.is_idle()) || now.reached(*latest)
-        })
+    fn has_stopped(&mut self, now: Now) -> bool {
+        let Some(stopping) = &mut self.stopping else { return false };
+        match stopping.turn(now, self.journal.is_idle(), self.peers.count()) {
+            stopping::Next::Wait => false,
+            stopping::Next::Stopped => true,
+            stopping::Next::Close => {
+                let peers: Vec<PeerId> = self.peers.iter().map(|(peer, _)| *peer).collect();
+                for peer in peers {
+                    // `Err` when it is not connected any more.
+                    let _ = self.swarm.disconnect_peer_id(peer);
+                }
+                false
+            }
+        }
     }
 
     fn command(&mut self, now: Now, command: Command) {
@@ -238,17 +230,10 @@ impl Task {
     }
 
     fn stop(&mut self, now: Now, answer: handle::Answer<()>) {
-        match &mut self.stopping {
-            Some(stopping) => stopping.0.answers.push(answer),
-            None => {
-                self.rooms.close(&mut lend!(self, now));
-                self.stopping = Some(StoppingState(Stopping {
-                    answers: vec![answer],
-                    earliest: now.after(GOODBYE_MS),
-                    latest: now.after(MAX_STOP_MS),
-                }));
-            }
+        if self.stopping.is_none() {
+            self.rooms.close(&mut lend!(self, now));
         }
+        self.stopping.get_or_insert_with(|| Stopping::new(now)).tell(answer);
     }
 
     fn swarm_event(&mut self, now: Now, event: SwarmEvent<BehaviourEvent>) {
@@ -297,9 +282,7 @@ impl Task {
                 }
             }
             BehaviourEvent::Calls(event) => self.call_event(now, event),
-            BehaviourEvent::Identify(event) => {
-                self.network.identify(now, self.swarm.behaviour_mut(), &mut self.peers, event)
-            }
+            BehaviourEvent::Identify(event) => self.network.identify(now, &mut self.swarm, &mut self.peers, event),
             BehaviourEvent::Kad(event) => {
                 if let kad::Event::OutboundQueryProgressed { id, result, .. } = &event
                     && let Some(member) = self.rendezvous.progressed(&mut self.swarm, *id, result)
@@ -325,50 +308,56 @@ impl Task {
         }
     }
 
-    fn call_event(&mut self, now: Now, event: request_response::Event<Question, Answer>) {
+    fn call_event(
+        &mut self,
+        now: Now,
+        event: request_response::Event<Result<Question, DecodeError>, Result<Answer, DecodeError>>,
+    ) {
         use request_response::{Event, Message};
         match event {
-            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
-                let admitted = self.guard.admits_call(&mut lend!(self, now), peer);
-                match self.calls.asked(peer, channel) {
-                    Ok(token) if admitted => self.rooms.asked(&mut lend!(self, now), peer, token, request),
-                    Ok(token) => self.calls.answer(self.swarm.behaviour_mut(), token, request.topic.unavailable()),
-                    Err(way_back) => {
-                        // Gone already, if this fails.
-                        let _ = self.swarm.behaviour_mut().calls.send_response(way_back, request.topic.unavailable());
+            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => match request {
+                Ok(question) => self.question(now, peer, question, channel),
+                // The way back is dropped: garbage gets no answer.
+                Err(error) => self.blame(now, peer, &error),
+            },
+            Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
+                let Some(outbound) = self.calls.concluded(request_id) else { return };
+                match response {
+                    Ok(answer) => self.rooms.answered(&mut lend!(self, now), outbound, answer),
+                    Err(error) => {
+                        self.blame(now, peer, &error);
+                        self.rooms.unanswered(&mut lend!(self, now), outbound);
                     }
-                }
-            }
-            Event::Message { message: Message::Response { request_id, response }, .. } => {
-                if let Some(outbound) = self.calls.concluded(request_id) {
-                    self.rooms.answered(&mut lend!(self, now), outbound, response);
                 }
             }
             Event::OutboundFailure { peer, request_id, error, .. } => {
                 tracing::debug!(%peer, "a question came to nothing: {error}");
-                if let request_response::OutboundFailure::Io(error) = &error {
-                    self.blame(now, peer, error);
-                }
                 if let Some(outbound) = self.calls.concluded(request_id) {
                     self.rooms.unanswered(&mut lend!(self, now), outbound);
                 }
             }
-            Event::InboundFailure { peer, error, .. } => {
-                if let request_response::InboundFailure::Io(error) = &error {
-                    self.blame(now, peer, error);
-                }
-                self.calls.forget_gone();
-            }
+            Event::InboundFailure { .. } => self.calls.forget_gone(),
             Event::ResponseSent { .. } => {}
         }
     }
 
-    /// Holds bytes that do not decode against whoever sent them; a stream that broke is nobody's fault.
-    fn blame(&mut self, now: Now, peer: libp2p::PeerId, error: &std::io::Error) {
-        let offence = match codec::decode_error(error) {
-            Some(DecodeError::TooLong { .. }) => Offence::Oversized,
-            Some(DecodeError::Version(_) | DecodeError::Malformed(_) | DecodeError::NotCanonical) => Offence::Malformed,
-            None => return,
+    fn question(&mut self, now: Now, peer: PeerId, question: Question, way_back: WayBack) {
+        let admitted = self.guard.admits_call(&mut lend!(self, now), peer);
+        match self.calls.asked(peer, way_back) {
+            Ok(token) if admitted => self.rooms.asked(&mut lend!(self, now), peer, token, question),
+            Ok(token) => self.calls.answer(self.swarm.behaviour_mut(), token, question.topic.unavailable()),
+            Err(way_back) => {
+                // Gone already, if this fails.
+                let _ = self.swarm.behaviour_mut().calls.send_response(way_back, Ok(question.topic.unavailable()));
+            }
+        }
+    }
+
+    /// Holds bytes that do not decode against whoever sent them.
+    fn blame(&mut self, now: Now, peer: PeerId, error: &DecodeError) {
+        let offence = match error {
+            DecodeError::TooLong { .. } => Offence::Oversized,
+            DecodeError::Version(_) | DecodeError::Malformed(_) | DecodeError::NotCanonical => Offence::Malformed,
         };
         lend!(self, now).penalise(peer, offence);
     }
