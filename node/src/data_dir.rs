@@ -125,8 +125,12 @@ pub fn running(directory: &Path) -> Option<Runtime> {
     let mut text = String::new();
     File::open(directory.join("node.json")).ok()?.take(MAX_RUNTIME_BYTES).read_to_string(&mut text).ok()?;
     let runtime = serde_json::from_str(&text).ok()?;
-    let lock = File::open(directory.join("lock")).ok()?;
-    matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)).then_some(runtime)
+    is_held(directory).then_some(runtime)
+}
+
+/// Whether a process holds `directory`.
+pub fn is_held(directory: &Path) -> bool {
+    File::open(directory.join("lock")).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// A data directory that this process holds. Dropping it gives it up.

@@ -19,12 +19,15 @@ use crate::{
         token::{self, Token},
     },
     config::ApiAddress,
-    data_dir::{ENVIRONMENT, Place},
+    data_dir::{self, ENVIRONMENT, Place},
     model::{Member, Message, Peer, Room, Status},
 };
 
 /// Longer than the node takes to give up itself.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// How often a stopping node is looked at.
+const STOP_CHECK: Duration = Duration::from_millis(20);
 
 /// Messages asked for at once: a page of the longest ones is some 60 MB.
 pub const PAGE_MESSAGES: usize = 1_000;
@@ -91,6 +94,28 @@ impl Target {
             }
         };
         Client::new(&base, Token::read(&token_file).map_err(Failure::failed)?)
+    }
+
+    /// Stops the node. Returns when its data directory is free, so that another can be started there at once; for a node
+    /// named by its API's address, when it is stopping.
+    ///
+    /// # Errors
+    /// As [`Target::find`]; [`Failure::Failed`] when it does not end.
+    pub async fn stop(&self) -> Result<(), Failure> {
+        let client = self.find()?;
+        let place = Place::resolve(self.data_dir.as_deref()).map_err(Failure::failed)?;
+        let directory = place.running().filter(|_| self.api.is_none()).map(|(directory, _)| directory);
+        client.shutdown().await?;
+        let Some(directory) = directory else { return Ok(()) };
+        let freed = async {
+            // The lock is the only sign of a process that has ended, and it tells nobody.
+            while data_dir::is_held(&directory) {
+                tokio::time::sleep(STOP_CHECK).await;
+            }
+        };
+        let late =
+            |_| Failure::Failed(format!("the node in {} is still stopping; its log says why", directory.display()));
+        tokio::time::timeout(REQUEST_TIMEOUT, freed).await.map_err(late)
     }
 }
 

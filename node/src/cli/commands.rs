@@ -42,8 +42,8 @@ pub async fn carry_out(command: Command, out: Output) -> Result<(), Failure> {
             out.show(&serde_json::json!({ "left": room.as_str() }), |_| format!("left {room}"))
         }
         Command::Stop(target) => {
-            target.find()?.shutdown().await?;
-            out.show(&serde_json::json!({ "stopping": true }), |_| "the node is stopping".into())
+            target.stop().await?;
+            out.show(&serde_json::json!({ "stopped": true }), |_| "the node has stopped".into())
         }
         Command::Say { target, room, text } => {
             let client = target.find()?;
