@@ -53,7 +53,7 @@ impl Built {
 fn build() -> PathBuf {
     let built = Built::of_this_process();
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--quiet", "--package", "starling-node", "--bin", "node"]);
+    command.args(["build", "--quiet", "--workspace", "--bin", "node"]);
     command.args(["--profile", &built.profile(), "--manifest-path"]);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"));
     command.arg("--target-dir").arg(&built.target_dir);
