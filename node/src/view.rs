@@ -2,7 +2,7 @@
 
 use proto::{
     channel::RoomName,
-    chat::ChatMessage,
+    chat::{ChatMessage, check_name},
     event::{Event, SignedEvent},
     hlc::Timestamp,
 };
@@ -17,7 +17,8 @@ pub fn message(room: &RoomName, signed: &SignedEvent) -> Option<Message> {
         id: signed.id.to_string(),
         room: room.to_string(),
         author: event.author.peer_id()?.to_string(),
-        name: chat.name,
+        // Whoever made the event may not have kept to the rules for names.
+        name: check_name(&chat.name).map_or_else(|_| "?".to_owned(), |()| chat.name.clone()),
         seq: event.seq,
         hlc: event.hlc.0,
         at: rfc3339(event.hlc),

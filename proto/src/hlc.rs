@@ -56,7 +56,8 @@ impl Timestamp {
         self.ms().saturating_sub(wall_ms)
     }
 
-    fn next(self) -> Self {
+    /// The next possible timestamp.
+    pub(crate) fn next(self) -> Self {
         // Past the last counter this carries into the milliseconds, which is what keeps it increasing.
         Self(self.0.saturating_add(1))
     }

@@ -23,13 +23,14 @@ pub enum Live {
     Presence(SignedAnnouncement),
 }
 
-/// The gossip id of a frame: SHA-256 over all its bytes, cut to 20.
+/// The gossip id of a frame: SHA-256 over the topic, a zero byte and all bytes of the frame, cut to 20.
 ///
 /// It covers the signature on purpose: were it the event's id, a copy with a broken signature that comes first would make
-/// gossip drop the true one as a duplicate.
-pub fn message_id(frame: &[u8]) -> [u8; MESSAGE_ID_BYTES] {
+/// gossip drop the true one as a duplicate. The same holds for the topic: a copy on another topic must not stand in the way.
+pub fn message_id(topic: &str, frame: &[u8]) -> [u8; MESSAGE_ID_BYTES] {
+    let hash = Sha256::new().chain_update(topic).chain_update([0]).chain_update(frame).finalize();
     let mut id = [0; MESSAGE_ID_BYTES];
-    id.copy_from_slice(&Sha256::digest(frame)[..MESSAGE_ID_BYTES]);
+    id.copy_from_slice(&hash[..MESSAGE_ID_BYTES]);
     id
 }
 

@@ -18,7 +18,8 @@ use serde::{Serialize, de::DeserializeOwned};
 /// The version of the encoding, the first byte of every frame.
 pub const VERSION: u8 = 1;
 
-/// Why bytes from a peer could not be understood. Always the sender's fault; never worth a retry.
+/// Why bytes from a peer could not be understood. The sender's fault, except for [`DecodeError::Truncated`]; never worth a
+/// retry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The frame is longer than its kind allows.
@@ -29,9 +30,13 @@ pub enum DecodeError {
         /// Bytes allowed.
         limit: usize,
     },
-    /// The frame is empty or starts with a version this program does not speak.
-    #[error("unknown version {0:?}")]
-    Version(Option<u8>),
+    /// The frame ends before its value does, or is empty. On a stream this is what a broken connection looks like, so it is
+    /// not necessarily the sender's fault.
+    #[error("cut short")]
+    Truncated,
+    /// The frame starts with a version this program does not speak.
+    #[error("unknown version {0}")]
+    Version(u8),
     /// The bytes are not an encoding of the expected type.
     #[error("malformed: {0}")]
     Malformed(String),
@@ -65,9 +70,9 @@ pub fn decode<T: Serialize + DeserializeOwned, const LIMIT: usize>(frame: &[u8])
     if frame.len() > LIMIT {
         return Err(DecodeError::TooLong { len: frame.len(), limit: LIMIT });
     }
-    let (&version, rest) = frame.split_first().ok_or(DecodeError::Version(None))?;
+    let (&version, rest) = frame.split_first().ok_or(DecodeError::Truncated)?;
     if version != VERSION {
-        return Err(DecodeError::Version(Some(version)));
+        return Err(DecodeError::Version(version));
     }
     let config = bincode::config::standard().with_limit::<LIMIT>();
     let (value, used): (T, usize) =

@@ -74,7 +74,9 @@ fn vectors() -> BTreeMap<&'static str, Vec<u8>> {
     add("author.peer_id", samples::signer(1).author().peer_id().unwrap().to_bytes());
     add("channel.lobby", samples::lobby().0.to_vec());
     add("channel.lobby.topic", samples::lobby().topic().into_bytes());
-    add("live.run.message_id", message_id(&wire::encode(&Live::Run(samples::run()))).to_vec());
+    let run = samples::run();
+    let topic = run.channel.topic();
+    add("live.run.message_id", message_id(&topic, &wire::encode(&Live::Run(run))).to_vec());
     samples::lives().iter().for_each(|live| add(live_name(live), wire::encode(live)));
     samples::questions().iter().for_each(|question| add(question_name(&question.topic), wire::encode(question)));
     samples::answers().iter().for_each(|answer| add(answer_name(answer), wire::encode(answer)));

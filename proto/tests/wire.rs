@@ -268,6 +268,6 @@ fn a_frame_over_its_limit_and_one_of_another_version_are_told_apart() {
     assert_eq!(wire::decode::<Question, 8>(&frame), Err(DecodeError::TooLong { len: frame.len(), limit: 8 }));
     let mut newer = frame;
     newer[0] = 2;
-    assert_eq!(wire::decode::<Question, MAX_QUESTION_BYTES>(&newer), Err(DecodeError::Version(Some(2))));
-    assert_eq!(wire::decode::<Question, MAX_QUESTION_BYTES>(&[]), Err(DecodeError::Version(None)));
+    assert_eq!(wire::decode::<Question, MAX_QUESTION_BYTES>(&newer), Err(DecodeError::Version(2)));
+    assert_eq!(wire::decode::<Question, MAX_QUESTION_BYTES>(&[]), Err(DecodeError::Truncated));
 }

@@ -97,7 +97,13 @@ impl Budget {
                 }
             }
         }
-        let Some(size) = signed else { return Ok(None) };
+        let Some(size) = signed else {
+            if !taken.is_empty() {
+                // What is left does not reach a signature here; trying one want after the other would read a lot for nothing.
+                self.events = 0;
+            }
+            return Ok(None);
+        };
         taken.truncate(size.events());
         self.events -= size.events();
         self.bytes -= size.bytes();

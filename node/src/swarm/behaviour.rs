@@ -1,6 +1,6 @@
 //! The libp2p protocols of a node, and why each setting that is not the default is what it is.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::time::Duration;
 
 use libp2p::{
     StreamProtocol, allow_block_list, connection_limits, gossipsub, identify, identity::Keypair, kad, mdns,
@@ -24,6 +24,11 @@ pub const AGENT: &str = concat!("starling/", env!("CARGO_PKG_VERSION"));
 
 /// Connections in all. Each costs about 100 kB and a task.
 pub const MAX_CONNECTIONS: u32 = 512;
+
+/// Connections that others made, in all: whoever connects in numbers must leave room for our own dials.
+pub const MAX_INBOUND_CONNECTIONS: u32 = 384;
+
+const _: () = assert!(MAX_INBOUND_CONNECTIONS < MAX_CONNECTIONS);
 
 /// Connections to one peer: TCP and QUIC dialed from both sides at once, a relayed one, and one to spare.
 pub const MAX_CONNECTIONS_PER_PEER: u32 = 6;
@@ -54,6 +59,10 @@ pub const CALL_TIMEOUT_S: u64 = 20;
 
 /// Questions under way on one connection, each way.
 pub const MAX_CALLS_PER_CONNECTION: usize = 64;
+
+/// Keys that others and we provide, as far as we keep track: about 200 bytes each. kad's default of 1,024 counts our own too,
+/// and is soon filled by a stranger.
+pub const MAX_PROVIDED_KEYS: usize = 32_768;
 
 /// Seconds between pings. With [`PING_TIMEOUT_S`] the time in which a broken link is noticed.
 pub const PING_INTERVAL_S: u64 = 10;
@@ -104,6 +113,7 @@ impl Behaviour {
             limits: connection_limits::Behaviour::new(
                 connection_limits::ConnectionLimits::default()
                     .with_max_established(Some(MAX_CONNECTIONS))
+                    .with_max_established_incoming(Some(MAX_INBOUND_CONNECTIONS))
                     .with_max_established_per_peer(Some(MAX_CONNECTIONS_PER_PEER))
                     .with_max_pending_incoming(Some(MAX_PENDING_CONNECTIONS))
                     .with_max_pending_outgoing(Some(MAX_PENDING_CONNECTIONS)),
@@ -137,10 +147,15 @@ impl Behaviour {
 fn kademlia(peer_id: libp2p::PeerId) -> kad::Behaviour<kad::store::MemoryStore> {
     let mut config = kad::Config::new(KAD_PROTOCOL);
     config.set_query_timeout(Duration::from_secs(30));
-    if let Some(disjoint_replication) = NonZeroUsize::new(20) {
-        config.set_replication_factor(disjoint_replication);
-    }
-    let mut kad = kad::Behaviour::with_config(peer_id, kad::store::MemoryStore::new(peer_id), config);
+    // Nobody stores records here: we only use providers, and those are admitted one by one.
+    config.set_record_filtering(kad::StoreInserts::FilterBoth);
+    let store = kad::store::MemoryStoreConfig {
+        max_records: 0,
+        max_provided_keys: MAX_PROVIDED_KEYS,
+        ..kad::store::MemoryStoreConfig::default()
+    };
+    let store = kad::store::MemoryStore::with_config(peer_id, store);
+    let mut kad = kad::Behaviour::with_config(peer_id, store, config);
     // Left alone, kad is a client until an external address is confirmed, and two clients never find each other. Until
     // reachability is measured every node serves.
     kad.set_mode(Some(kad::Mode::Server));
@@ -165,9 +180,11 @@ fn gossip() -> Result<Gossip, StartError> {
         .validation_mode(gossipsub::ValidationMode::Anonymous)
         // A message is passed on only when it is verified and durable here.
         .validate_messages()
-        // Over the whole frame, signature included: with an id over the event alone, a copy with a broken signature that
+        // Over the topic and the whole frame: with an id over the event alone, a copy with a broken signature that
         // comes first would make gossip drop the true one as a duplicate. 20 bytes keep IHAVEs short.
-        .message_id_fn(|message| gossipsub::MessageId::from(live::message_id(&message.data).to_vec()))
+        .message_id_fn(|message| {
+            gossipsub::MessageId::from(live::message_id(message.topic.as_str(), &message.data).to_vec())
+        })
         // Each message reaches a node about once for each mesh link but one; with six links, duplicates are most of the work of
         // a busy room. Four keep the mesh connected, IHAVEs fill holes within a second, and repair carries what is lost.
         .mesh_n(4)

@@ -12,8 +12,12 @@ use proto::{
 
 use super::behaviour::Behaviour;
 
-/// Questions of one peer that wait for an answer of ours. Further ones are answered "unavailable" at once.
+/// Questions of one peer whose answer is not yet sent. Further ones are answered "unavailable" at once.
 pub const MAX_INBOUND_PER_PEER: usize = 16;
+
+/// Questions of all peers whose answer is not yet sent. An answer may be a megabyte, and whoever does not read it keeps it in
+/// memory until it times out.
+pub const MAX_INBOUND: usize = 64;
 
 /// The way back to a peer that asked.
 pub type WayBack = request_response::ResponseChannel<Result<Answer, DecodeError>>;
@@ -38,11 +42,19 @@ pub struct Outbound {
     pub asker: Asker,
 }
 
+/// A question of a peer, until its answer is sent.
+struct Inbound {
+    peer: PeerId,
+    id: request_response::InboundRequestId,
+    /// Taken when the answer is on its way.
+    way_back: Option<WayBack>,
+}
+
 /// Questions under way, both ways.
 #[derive(Default)]
 pub struct Calls {
     outbound: BTreeMap<request_response::OutboundRequestId, Outbound>,
-    inbound: BTreeMap<u64, (PeerId, WayBack)>,
+    inbound: BTreeMap<u64, Inbound>,
     next_token: u64,
 }
 
@@ -59,26 +71,42 @@ impl Calls {
         self.outbound.remove(&id)
     }
 
-    /// Keeps the way back to a peer that asked, under a token; `None` (and the way back) when it asks too much at once.
-    pub fn asked(&mut self, peer: PeerId, way_back: WayBack) -> Result<u64, WayBack> {
-        if self.inbound.values().filter(|(asker, _)| *asker == peer).count() >= MAX_INBOUND_PER_PEER {
+    /// Keeps the way back to a peer that asked, under a token.
+    ///
+    /// # Errors
+    /// The way back, when this peer or all together ask too much at once.
+    pub fn asked(
+        &mut self,
+        peer: PeerId,
+        id: request_response::InboundRequestId,
+        way_back: WayBack,
+    ) -> Result<u64, WayBack> {
+        let of_peer = self.inbound.values().filter(|inbound| inbound.peer == peer).count();
+        if of_peer >= MAX_INBOUND_PER_PEER || self.inbound.len() >= MAX_INBOUND {
             return Err(way_back);
         }
         let token = self.next_token;
         self.next_token += 1;
-        self.inbound.insert(token, (peer, way_back));
+        self.inbound.insert(token, Inbound { peer, id, way_back: Some(way_back) });
         Ok(token)
     }
 
     /// Answers. A peer that is gone by now has no use for it.
     pub fn answer(&mut self, behaviour: &mut Behaviour, token: u64, answer: Answer) {
-        if let Some((_, way_back)) = self.inbound.remove(&token) {
-            let _ = behaviour.calls.send_response(way_back, Ok(answer));
+        let Some(inbound) = self.inbound.get_mut(&token) else { return };
+        let Some(way_back) = inbound.way_back.take() else { return };
+        if behaviour.calls.send_response(way_back, Ok(answer)).is_err() {
+            self.inbound.remove(&token);
         }
+    }
+
+    /// An answer was sent, or never will be.
+    pub fn sent(&mut self, id: request_response::InboundRequestId) {
+        self.inbound.retain(|_, inbound| inbound.id != id);
     }
 
     /// Forgets the ways back that no longer lead anywhere.
     pub fn forget_gone(&mut self) {
-        self.inbound.retain(|_, (_, way_back)| way_back.is_open());
+        self.inbound.retain(|_, inbound| inbound.way_back.as_ref().is_none_or(WayBack::is_open));
     }
 }

@@ -9,6 +9,7 @@ use proto::{
     conduct::{self, Conduct},
     inbound::Inbound,
     offence::Offence,
+    rate::{Rate, TokenBucket},
     time::Deadline,
 };
 
@@ -17,8 +18,19 @@ use super::context::{Cx, Effect};
 /// Bytes that a question is charged with: they are small, but answering may cost a read of a megabyte.
 const CALL_BYTES: usize = 64 * 1024;
 
+/// Gossip messages a second that this node looks at, from all neighbours. Half of what one neighbour may send: whoever keeps to
+/// it never passes on so much that its neighbours hold a flood against it which somebody else began. A busy room carries
+/// 1,000 (duplicates are dropped before they are counted here).
+const ALL_MESSAGES: Rate = Rate::per_second(2_500, 5_000);
+
+/// Topics that one peer may subscribe to or leave, a second: a peer in many rooms names them all at once, and then rarely any.
+const SUBSCRIPTIONS: Rate = Rate::per_second(10, 1_024);
+
 /// The guard.
 pub struct Guard {
+    /// What may still be looked at of gossip.
+    all: Option<TokenBucket>,
+    subscriptions: BTreeMap<PeerId, TokenBucket>,
     conduct: Conduct,
     /// What each connected peer may still send.
     inbound: BTreeMap<PeerId, Inbound>,
@@ -30,7 +42,14 @@ pub struct Guard {
 impl Guard {
     /// Nobody has done anything yet.
     pub fn new() -> Self {
-        Self { conduct: Conduct::new(), inbound: BTreeMap::new(), banned: BTreeMap::new(), refused_connections: 0 }
+        Self {
+            all: None,
+            subscriptions: BTreeMap::new(),
+            conduct: Conduct::new(),
+            inbound: BTreeMap::new(),
+            banned: BTreeMap::new(),
+            refused_connections: 0,
+        }
     }
 
     /// Holds an offence against a peer.
@@ -42,14 +61,32 @@ impl Guard {
 
     /// Whether a gossip event may be looked at. A message over the limit is dropped before it costs more.
     pub fn admits_gossip(&mut self, cx: &mut Cx, event: &gossipsub::Event) -> bool {
-        let gossipsub::Event::Message { propagation_source, message_id, message } = event else { return true };
-        let admitted = self.admits(cx, *propagation_source, message.data.len());
+        let gossipsub::Event::Message { propagation_source, message_id, message } = event else {
+            self.note_subscription(cx, event);
+            return true;
+        };
+        let now = cx.now;
+        let admitted = self.admits(cx, *propagation_source, message.data.len())
+            && self.all.get_or_insert_with(|| TokenBucket::new(ALL_MESSAGES, now)).take(now, 1);
         if !admitted {
             let ignore = gossipsub::MessageAcceptance::Ignore;
             // `false` when gossip has forgotten the message already.
             let _ = cx.behaviour.gossip.report_message_validation_result(message_id, propagation_source, ignore);
         }
         admitted
+    }
+
+    /// Each change of subscription starts questions of ours: who toggles them is flooding.
+    fn note_subscription(&mut self, cx: &mut Cx, event: &gossipsub::Event) {
+        let (gossipsub::Event::Subscribed { peer_id, .. } | gossipsub::Event::Unsubscribed { peer_id, .. }) = event
+        else {
+            return;
+        };
+        let now = cx.now;
+        let bucket = self.subscriptions.entry(*peer_id).or_insert_with(|| TokenBucket::new(SUBSCRIPTIONS, now));
+        if !bucket.take(now, 1) {
+            cx.penalise(*peer_id, Offence::Flood);
+        }
     }
 
     /// Whether a peer's question may be looked at.
@@ -69,6 +106,7 @@ impl Guard {
     /// The last connection to a peer closed.
     pub fn disconnected(&mut self, peer: &PeerId) {
         self.inbound.remove(peer);
+        self.subscriptions.remove(peer);
     }
 
     /// A connection from outside came to nothing.

@@ -7,7 +7,9 @@ use std::{
 };
 
 use libp2p::{
-    Multiaddr, PeerId, Swarm, identify, kad, mdns,
+    Multiaddr, PeerId, Swarm, identify,
+    kad::{self, store::RecordStore},
+    mdns,
     multiaddr::Protocol,
     swarm::{
         ConnectionId, DialError,
@@ -25,6 +27,9 @@ use crate::store::KnownPeer;
 /// Addresses taken from one peer's identify message. It may hold any number.
 const MAX_IDENTIFY_ADDRESSES: usize = 16;
 
+/// Milliseconds in which a peer is believed once that it was restarted.
+const RESTART_MS: u64 = 5_000;
+
 /// Finds peers and keeps connections.
 pub struct Network {
     own: PeerId,
@@ -36,6 +41,10 @@ pub struct Network {
     bootstraps: BTreeSet<Target>,
     /// Whether a bootstrap node, or any other, was ever connected.
     was_connected: bool,
+    /// What connected peers named last, which is what Kademlia was told of them.
+    named: BTreeMap<PeerId, Vec<Multiaddr>>,
+    /// Peers that were connected anew because they had been restarted, and until when that is not done again.
+    restarted: BTreeMap<PeerId, Deadline>,
 }
 
 impl Network {
@@ -48,6 +57,8 @@ impl Network {
             unreached: BTreeSet::new(),
             bootstraps: BTreeSet::new(),
             was_connected: false,
+            named: BTreeMap::new(),
+            restarted: BTreeMap::new(),
         };
         for known in remembered {
             if let Ok(peer) = PeerId::from_bytes(&known.peer) {
@@ -136,6 +147,7 @@ impl Network {
 
     /// The last connection to a peer closed.
     pub fn disconnected(&mut self, now: Now, peer: PeerId) {
+        self.named.remove(&peer);
         self.connectivity.handle(now, Input::Disconnected(peer));
     }
 
@@ -165,7 +177,7 @@ impl Network {
     /// A peer said who it is and where it listens.
     pub fn identify(&mut self, now: Now, swarm: &mut Swarm<Behaviour>, peers: &mut Peers, event: identify::Event) {
         let identify::Event::Received { peer_id, info, .. } = event else { return };
-        if peers.identified(&peer_id, &info.agent_version) {
+        if peers.identified(&peer_id, &info.agent_version) && self.may_restart(now, peer_id) {
             tracing::info!(peer = %peer_id, "was restarted; connecting anew");
             // gossip tells its topics only on the first connection: with an old one still open, both sides would stay deaf.
             // `Err` when it is not connected any more.
@@ -177,15 +189,36 @@ impl Network {
         let useful = |address: &Multiaddr| !is_unspecified(address) && (local || !is_loopback(address));
         let named = info.listen_addrs.into_iter().take(MAX_IDENTIFY_ADDRESSES).map(|address| split_peer(&address).0);
         let addresses: Vec<Multiaddr> = named.filter(useful).collect();
+        let before = self.named.insert(peer_id, addresses.clone()).unwrap_or_default();
+        if before == addresses {
+            return;
+        }
+        let kad = &mut swarm.behaviour_mut().kad;
+        // kad keeps whatever it is told: a peer that names others all the time would fill it.
+        for address in before.iter().filter(|address| !addresses.contains(address)) {
+            kad.remove_address(&peer_id, address);
+        }
         for address in &addresses {
-            swarm.behaviour_mut().kad.add_address(&peer_id, address.clone());
+            kad.add_address(&peer_id, address.clone());
         }
         self.discovered(now, peer_id, &addresses, Source::Identify);
     }
 
+    /// Two nodes with one key take turns at looking restarted: now and then is often enough.
+    fn may_restart(&mut self, now: Now, peer: PeerId) -> bool {
+        self.restarted.retain(|_, until| !now.reached(*until));
+        let may = !self.restarted.contains_key(&peer);
+        self.restarted.entry(peer).or_insert(now.after(RESTART_MS));
+        may
+    }
+
     /// Kademlia knows a peer.
-    pub fn kad(&mut self, now: Now, event: kad::Event) {
+    pub fn kad(&mut self, now: Now, kad: &mut kad::Behaviour<kad::store::MemoryStore>, event: kad::Event) {
         match event {
+            kad::Event::InboundRequest { request: kad::InboundRequest::AddProvider { record: Some(record) } } => {
+                // `Err` when too much is kept already.
+                let _ = kad.store_mut().add_provider(record);
+            }
             kad::Event::RoutingUpdated { peer, addresses, .. } => {
                 self.discovered(now, peer, &addresses.into_vec(), Source::Kademlia);
             }
@@ -212,7 +245,7 @@ impl Network {
 
     fn discovered(&mut self, now: Now, peer: PeerId, addresses: &[Multiaddr], source: Source) {
         if !addresses.is_empty() && peer != self.own {
-            let addresses = addresses.iter().map(ToString::to_string).collect();
+            let addresses = addresses.iter().take(MAX_IDENTIFY_ADDRESSES).map(ToString::to_string).collect();
             self.connectivity.handle(now, Input::Discovered { peer, addresses, source });
         }
     }

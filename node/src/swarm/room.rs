@@ -304,11 +304,13 @@ impl Room {
             }
             Output::Fork(fork) => self.fork(cx, fork),
             Output::RefusedByPeer { peer, refusal: Refusal::TooFarAhead { ahead_ms } } => {
-                self.refused_by.insert(peer, ahead_ms);
-                cx.warn(format!(
-                    "{peer} does not take our messages: it finds our clock {} minutes ahead; check this machine's clock",
-                    ahead_ms / 60_000
-                ));
+                // Once for each peer: whoever repeats it is not more right.
+                if self.refused_by.insert(peer, ahead_ms).is_none() {
+                    cx.warn(format!(
+                        "{peer} does not take our messages: it finds our clock {} minutes ahead; check this machine's clock",
+                        ahead_ms / 60_000
+                    ));
+                }
             }
             Output::OwnLogFoundLonger { .. } => cx.warn(format!(
                 "a peer holds messages of ours in '{}' that this data directory lacks: it is an old copy, or a copy of it is in \

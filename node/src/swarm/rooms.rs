@@ -227,7 +227,12 @@ impl Rooms {
                 return;
             }
             Err(DecodeError::TooLong { .. }) => Offence::Oversized,
-            Err(DecodeError::Version(_) | DecodeError::Malformed(_) | DecodeError::NotCanonical) => Offence::Malformed,
+            Err(
+                DecodeError::Truncated
+                | DecodeError::Version(_)
+                | DecodeError::Malformed(_)
+                | DecodeError::NotCanonical,
+            ) => Offence::Malformed,
         };
         cx.penalise(from, offence);
         room::decide(cx, &id, &from, gossipsub::MessageAcceptance::Reject);

@@ -289,7 +289,7 @@ impl Task {
                 {
                     self.network.member_found(now, member.peer_id, &member.addrs);
                 }
-                self.network.kad(now, event);
+                self.network.kad(now, &mut self.swarm.behaviour_mut().kad, event);
             }
             BehaviourEvent::Mdns(event) => self.network.mdns(now, event),
             BehaviourEvent::Ping(event) => match event.result {
@@ -315,8 +315,8 @@ impl Task {
     ) {
         use request_response::{Event, Message};
         match event {
-            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => match request {
-                Ok(question) => self.question(now, peer, question, channel),
+            Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => match request {
+                Ok(question) => self.question(now, peer, request_id, question, channel),
                 // The way back is dropped: garbage gets no answer.
                 Err(error) => self.blame(now, peer, &error),
             },
@@ -336,14 +336,22 @@ impl Task {
                     self.rooms.unanswered(&mut lend!(self, now), outbound);
                 }
             }
-            Event::InboundFailure { .. } => self.calls.forget_gone(),
-            Event::ResponseSent { .. } => {}
+            Event::InboundFailure { request_id, .. } | Event::ResponseSent { request_id, .. } => {
+                self.calls.sent(request_id);
+            }
         }
     }
 
-    fn question(&mut self, now: Now, peer: PeerId, question: Question, way_back: WayBack) {
+    fn question(
+        &mut self,
+        now: Now,
+        peer: PeerId,
+        id: request_response::InboundRequestId,
+        question: Question,
+        way_back: WayBack,
+    ) {
         let admitted = self.guard.admits_call(&mut lend!(self, now), peer);
-        match self.calls.asked(peer, way_back) {
+        match self.calls.asked(peer, id, way_back) {
             Ok(token) if admitted => self.rooms.asked(&mut lend!(self, now), peer, token, question),
             Ok(token) => self.calls.answer(self.swarm.behaviour_mut(), token, question.topic.unavailable()),
             Err(way_back) => {
@@ -353,11 +361,12 @@ impl Task {
         }
     }
 
-    /// Holds bytes that do not decode against whoever sent them.
+    /// Holds bytes that do not decode against whoever sent them; a stream that broke is nobody's fault.
     fn blame(&mut self, now: Now, peer: PeerId, error: &DecodeError) {
         let offence = match error {
             DecodeError::TooLong { .. } => Offence::Oversized,
             DecodeError::Version(_) | DecodeError::Malformed(_) | DecodeError::NotCanonical => Offence::Malformed,
+            DecodeError::Truncated => return,
         };
         lend!(self, now).penalise(peer, offence);
     }

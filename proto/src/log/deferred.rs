@@ -39,7 +39,9 @@ impl Deferred {
     /// Keeps an event back.
     pub fn insert(&mut self, now: Now, signed: SignedEvent) {
         self.bytes += weight(std::slice::from_ref(&signed));
-        self.events.insert(signed.event.order(), signed);
+        if let Some(same) = self.events.insert(signed.event.order(), signed) {
+            self.bytes -= weight(std::slice::from_ref(&same));
+        }
         self.reschedule(now);
     }
 

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::{MAX_RUN_BYTES, MAX_RUN_EVENTS, Run},
+    event::{MAX_EVENT_BYTES, MAX_RUN_BYTES, MAX_RUN_EVENTS, Run},
     ids::{Author, EventId, LogId, LogKey},
 };
 
@@ -16,8 +16,9 @@ pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 /// Bytes: runs in one answer, encoded. A single run never exceeds it, so every run can be passed on.
 pub const MAX_RUNS_BYTES: usize = MAX_RUN_BYTES;
 
-/// Bytes: the largest encoded answer: the runs, and room for what surrounds them.
-pub const MAX_RESPONSE_BYTES: usize = MAX_RUNS_BYTES + 64 * 1024;
+/// Bytes: the largest encoded answer: the runs, or the evidence against a log, which is a run and one event of the other
+/// branch; and room for what surrounds them.
+pub const MAX_RESPONSE_BYTES: usize = MAX_RUNS_BYTES + MAX_EVENT_BYTES + 64 * 1024;
 
 /// Events in one answer, over all its runs.
 pub const MAX_RESPONSE_EVENTS: usize = MAX_RUN_EVENTS;
@@ -28,6 +29,7 @@ pub const MAX_VECTOR_ENTRIES: usize = 700;
 /// Ranges that one request may name: at up to 60 bytes each, they fit a request.
 pub const MAX_WANTS: usize = 64;
 
+const _: () = assert!(MAX_RESPONSE_BYTES >= MAX_RUN_BYTES + MAX_EVENT_BYTES + 1024);
 const _: () = assert!(MAX_VECTOR_ENTRIES * 84 + 1024 <= MAX_REQUEST_BYTES);
 const _: () = assert!(MAX_WANTS * 60 + 1024 <= MAX_REQUEST_BYTES);
 

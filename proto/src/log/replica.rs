@@ -204,8 +204,13 @@ impl Replica {
 
     /// Verifies a run and finds its place. Every path answers the gossip it came by, if it did, at once or when durable.
     fn take(&mut self, now: Now, run: Run, origin: Origin) {
+        let key = run.log_key();
+        let log = self.shelf.log(&key);
+        if log.frozen || run.last_seq() < log.tip.seq {
+            // Of no use even if it is genuine: not worth checking a signature.
+            return self.verdict(origin, Verdict::Ignore);
+        }
         let proof = run.clone();
-        let key = proof.log_key();
         match check(now, &self.policy, run) {
             Ok(events) => {
                 self.place(now, events, proof, origin);

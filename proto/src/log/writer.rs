@@ -6,10 +6,16 @@ use rand_chacha::ChaCha8Rng;
 use super::{MAX_LIVE_RUN_BYTES, pending::weight, shelf::Shelf};
 use crate::{
     event::{Body, Event, Run, SignedEvent, Signer},
-    hlc::{Clock, MAX_ADVANCE_MS, Timestamp},
+    hlc::{Clock, MAX_ADVANCE_MS, MAX_AHEAD_MS, Timestamp},
     ids::{ChannelId, LogId, LogKey, tagged_hash},
     time::Now,
 };
+
+/// Milliseconds that our own stamps may be ahead of our wall clock. Others may push our clock to [`MAX_ADVANCE_MS`] and not
+/// further; were our logs left at that very mark, they could make us leave one with every message until nobody takes more.
+const MAX_OWN_AHEAD_MS: u64 = 2 * MAX_ADVANCE_MS;
+
+const _: () = assert!(MAX_OWN_AHEAD_MS < MAX_AHEAD_MS);
 
 /// Makes our events.
 #[derive(Debug)]
@@ -74,7 +80,7 @@ impl Writer {
         loop {
             let key = self.key();
             let log = shelf.log(&key);
-            if !log.frozen && log.tip.hlc.ahead_ms(now.wall_ms) <= MAX_ADVANCE_MS {
+            if !log.frozen && log.tip.hlc.ahead_ms(now.wall_ms) <= MAX_OWN_AHEAD_MS {
                 return key;
             }
             // Derived, not drawn, so that a restart finds the same log again.
@@ -91,11 +97,11 @@ impl Writer {
         self.log = LogId(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
     }
 
-    /// A timestamp later than `tip`, which [`Writer::choose_log`] made sure is no more than [`MAX_ADVANCE_MS`] ahead.
+    /// A timestamp later than `tip`, which [`Writer::choose_log`] made sure is no more than [`MAX_OWN_AHEAD_MS`] ahead.
     fn stamp(&mut self, now: Now, shelf: &Shelf, tip: Timestamp) -> Timestamp {
         self.clock.observe(tip, now.wall_ms);
-        let stamp = self.clock.tick(now.wall_ms);
-        if stamp.ahead_ms(now.wall_ms) <= MAX_ADVANCE_MS {
+        let stamp = self.clock.tick(now.wall_ms).max(tip.next());
+        if stamp.ahead_ms(now.wall_ms) <= MAX_OWN_AHEAD_MS {
             return stamp;
         }
         // The wall clock was far ahead and is no longer. Stamps that went on from there would be refused by everyone, so
@@ -104,7 +110,7 @@ impl Writer {
         for (_, log) in shelf.iter() {
             self.clock.observe(log.tip.hlc, now.wall_ms);
         }
-        self.clock.tick(now.wall_ms)
+        self.clock.tick(now.wall_ms).max(tip.next())
     }
 }
 
