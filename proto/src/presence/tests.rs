@@ -287,6 +287,56 @@ fn an_answer_nobody_asked_for_is_ignored() {
     assert_eq!(machine.count(), 1);
 }
 
+/// Our own entry in the list that `machine` answers with.
+fn own_entry(machine: &mut Presence, now: Now, n: u8) -> Heard {
+    drain(machine);
+    machine.handle(now, Input::Request { from: peer(9), request: PresenceRequest::List { after: None }, token: 0 });
+    let answer = |output| match output {
+        Output::Respond { response: PresenceResponse::Members { members, .. }, .. } => Some(members),
+        _ => None,
+    };
+    let members = drain(machine).into_iter().find_map(answer).unwrap();
+    members.into_iter().find(|heard| heard.signed.announcement.author == signer(n).author()).unwrap()
+}
+
+#[test]
+fn a_flood_of_questions_does_not_push_our_announcements_ahead_of_our_clock() {
+    let mut machine = joined(1);
+    machine.handle(at(0), Input::PeerUp(peer(2)));
+    machine.handle_timeout(at(2_000));
+    for _ in 0..=CLOCK_STEP_MS {
+        machine.handle(
+            at(3_000),
+            Input::Request { from: peer(2), request: PresenceRequest::List { after: None }, token: 0 },
+        );
+        while machine.poll_output().is_some() {}
+    }
+    assert_eq!(machine.last_sent_ms, at(2_000).wall_ms);
+    let due = at(machine.own.as_ref().unwrap().next_ms.unwrap());
+    machine.handle_timeout(due);
+    let beats = drain(&mut machine);
+    assert!(beats.iter().any(|o| matches!(o, Output::Announce(beat) if beat.announcement.sent_ms == due.wall_ms)));
+}
+
+#[test]
+fn a_list_has_our_latest_announcement_with_its_age() {
+    let mut machine = joined(1);
+    let first = own_entry(&mut machine, at(1_000), 1);
+    assert_eq!((first.signed.announcement.sent_ms, first.age_ms), (at(1_000).wall_ms, 0));
+    let again = own_entry(&mut machine, at(1_500), 1);
+    assert_eq!((&again.signed, again.age_ms), (&first.signed, 500));
+    machine.handle(at(2_000), Input::PeerUp(peer(2)));
+    let hello = own_entry(&mut machine, at(2_100), 1);
+    assert_eq!((hello.signed.announcement.kind, hello.age_ms), (Kind::Hello, 100));
+    assert_eq!(hello.signed.announcement.sent_ms, at(2_000).wall_ms);
+    // What was said before we left is not said again.
+    machine.handle(at(2_200), Input::Leave);
+    machine.handle(at(2_300), Input::Join(Profile::new("other", "").unwrap()));
+    let back = own_entry(&mut machine, at(2_300), 1);
+    assert_eq!(back.signed.announcement.profile.name, "other");
+    assert!(back.signed.announcement.sent_ms > at(2_200).wall_ms);
+}
+
 /// A signer for more members than fit a byte.
 fn numbered(n: u32) -> Signer {
     let mut secret = [1; 32];
