@@ -195,6 +195,25 @@ fn more_than_the_maximum_are_turned_away_at_once_unless_they_are_the_bootstrap()
 }
 
 #[test]
+fn a_crowd_that_fills_every_place_does_not_keep_us_from_the_few_peers_that_we_dial() {
+    let mut machine = manager();
+    (1..=200).for_each(|n| machine.handle(at(0), connected(n, false)));
+    drain(&mut machine);
+    for n in 201..=204 {
+        machine.handle(at(0), connected(n, true));
+        assert!(!drain(&mut machine).contains(&Output::Disconnect(peer(n))), "{n}");
+    }
+    for (n, outbound) in [(205, true), (206, false)] {
+        machine.handle(at(0), connected(n, outbound));
+        assert_eq!(drain(&mut machine), [Output::Disconnect(peer(n))]);
+    }
+    // The place of one that is lost is free again.
+    machine.handle(at(0), Input::Disconnected(peer(201)));
+    machine.handle(at(0), connected(207, true));
+    assert!(!drain(&mut machine).contains(&Output::Disconnect(peer(207))));
+}
+
+#[test]
 fn a_banned_peer_is_disconnected_not_dialed_and_let_in_again_later() {
     let mut machine = manager();
     machine.handle(at(0), discovered(1, Source::Bootstrap));
