@@ -20,7 +20,8 @@
 //! ([`DIALS`]), over all peers.
 //!
 //! The protection of a connection says how useful it is. Peers that merely share a room with us are trimmed when there is no
-//! other way to get below the mark; gossip's mesh, relays, the user's choice and bootstrap peers never.
+//! other way to get below the mark; gossip's mesh, relays, the user's choice and bootstrap peers never, nor the
+//! [`MIN_OUTBOUND`] oldest that we dialed.
 //!
 //! Hostile peers may name any number of others, or connect under any number of names. So the book has a share for each kind
 //! of entry, and none can crowd out another: peers never connected, for each source; peers that only ever connected to us;
