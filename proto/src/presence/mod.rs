@@ -11,7 +11,8 @@
 //!
 //! **Rate.** A room's members together make about 10 announcements a second at most: the interval is 10 s in rooms of up to
 //! 100 and grows by 100 ms with every further member ([`interval_ms`]), ±10 % so that they do not beat together. Each
-//! announcement names its interval, which is clamped to what is reasonable.
+//! announcement names its interval, of which no more is believed than twice what the members present call for: a crowd that
+//! speaks once and claims to be of a huge room is soon gone.
 //!
 //! **Newcomers** say hello once a peer is there to hear it, again a second later (the first may find gossip's mesh half
 //! built), and ask the first two peers for their lists, one of which is enough to see everyone. When an answer fails or does

@@ -187,6 +187,45 @@ fn a_claimed_interval_of_a_century_keeps_nobody_alive_for_it() {
     assert!(!sees(&machine, at(3 * MAX_INTERVAL_MS), 2));
 }
 
+/// What number `n` of many says at `sent_ms`, claiming an interval.
+fn claim(n: u32, sent_ms: u64, interval_ms: u64) -> SignedAnnouncement {
+    let author = numbered(n).author();
+    let said = announcement(2, sent_ms, Kind::Heartbeat).announcement;
+    SignedAnnouncement::create(&numbered(n), Announcement { author, interval_ms, ..said })
+}
+
+#[test]
+fn a_crowd_that_speaks_once_and_claims_the_longest_interval_is_gone_within_a_minute() {
+    let mut machine = joined(1);
+    for n in 0..99 {
+        assert_eq!(gossip(&mut machine, at(0), 2, claim(n, 0, MAX_INTERVAL_MS)).0, Verdict::Accept);
+    }
+    assert_eq!(machine.count(), 100);
+    machine.handle_timeout(at(60_000));
+    assert_eq!(machine.count(), 1);
+}
+
+#[test]
+fn members_of_a_large_room_are_believed_the_interval_that_it_calls_for() {
+    let mut machine = joined(1);
+    (0..300).for_each(|n| _ = gossip(&mut machine, at(0), 2, claim(n, 0, MIN_INTERVAL_MS)));
+    gossip(&mut machine, at(0), 2, claim(300, 0, 60_000));
+    machine.handle_timeout(at(60_000 * 29 / 10 - 1));
+    assert!(machine.members(at(0)).iter().any(|member| member.author == numbered(300).author()));
+}
+
+#[test]
+fn a_newcomer_takes_the_old_entries_of_a_large_room_s_list_though_it_sees_nobody_yet() {
+    let mut machine = joined(1);
+    machine.handle(at(100_000), Input::PeerUp(peer(2)));
+    let (_, id) = questions(&drain(&mut machine))[0];
+    let entries = vec![heard(claim(0, 0, 100_000), 100_000)];
+    machine.handle(at(100_000), Input::Response { from: peer(2), id, response: page(entries, false) });
+    assert_eq!(machine.count(), 2);
+    machine.handle_timeout(at(130_000));
+    assert_eq!(machine.count(), 1);
+}
+
 #[test]
 fn a_member_with_a_wrong_clock_is_seen_by_its_neighbours_only() {
     let mut machine = joined(1);
