@@ -7,7 +7,7 @@
 //! | fewer than [`Settings::low`], or fewer than [`MIN_OUTBOUND`] that we dialed | known peers are dialed, those last connected first; when none is left, more are asked for |
 //! | in between | only what was lost is dialed: bootstrap peers, and favoured ones |
 //! | more than [`Settings::high`] | the least useful are disconnected, the newest first; those that are not yet [`GRACE_MS`] old are neither counted nor touched |
-//! | [`Settings::max`] | further ones are disconnected at once, unless protected |
+//! | [`Settings::max`] | further ones are disconnected at once, unless protected, or among the first [`MIN_OUTBOUND`] that we dialed |
 //!
 //! | peer | dialed when | waits between dials | given up |
 //! |---|---|---|---|
@@ -20,7 +20,8 @@
 //! ([`DIALS`]), over all peers.
 //!
 //! The protection of a connection says how useful it is. Peers that merely share a room with us are trimmed when there is no
-//! other way to get below the mark; gossip's mesh, relays, the user's choice and bootstrap peers never.
+//! other way to get below the mark; gossip's mesh, relays, the user's choice and bootstrap peers never, nor the
+//! [`MIN_OUTBOUND`] oldest that we dialed.
 //!
 //! Hostile peers may name any number of others, or connect under any number of names. So the book has a share for each kind
 //! of entry, and none can crowd out another: peers never connected, for each source; peers that only ever connected to us;
@@ -132,7 +133,8 @@ pub struct Settings {
     pub low: usize,
     /// Above this, connections are trimmed.
     pub high: usize,
-    /// More than this are not held for a moment. Leaves room for those in their time of grace.
+    /// More than this are not held for a moment, but for protected ones and the first [`MIN_OUTBOUND`] that we dialed.
+    /// Leaves room for those in their time of grace.
     pub max: usize,
 }
 
@@ -301,7 +303,9 @@ impl Connectivity {
         let protected = self.is_unnamed_bootstrap(&peer)
             || self.book.entries.get(&peer).is_some_and(|entry| entry.bootstrap || !entry.protection.is_empty());
         let new = self.book.entries.get(&peer).is_none_or(|entry| entry.link.is_none());
-        let full = new && !protected && self.book.links().count() >= self.settings.max;
+        // A crowd that fills every place must not keep us from the peers that we choose.
+        let needed = outbound && self.outbound_links() < MIN_OUTBOUND;
+        let full = new && !protected && !needed && self.book.links().count() >= self.settings.max;
         if full || peer == self.own || self.banned.contains(&peer) {
             self.outputs.push_back(Output::Disconnect(peer));
             if let Some(entry) = self.book.entries.get_mut(&peer) {
@@ -354,6 +358,11 @@ impl Connectivity {
         self.want_peers.reset();
         self.want_peers_ms = self.want_peers_ms.min(now.mono_ms.saturating_add(WANT_PEERS_WAITS.first_ms));
         self.remember(now, peer);
+    }
+
+    /// Connections that we made ourselves and mean to keep.
+    fn outbound_links(&self) -> usize {
+        self.book.links().filter(|(.., link)| link.outbound && !link.closing).count()
     }
 
     fn ban(&mut self, peer: PeerId) {

@@ -170,6 +170,24 @@ fn too_many_connections_are_trimmed_the_newest_strangers_first_after_their_grace
 }
 
 #[test]
+fn a_crowd_that_was_there_before_does_not_push_out_the_oldest_peers_that_we_dialed() {
+    let mut machine = manager();
+    (1..=110).for_each(|n| machine.handle(at(0), connected(n, false)));
+    // Newer than the crowd, which makes them the first to go; and each newer than the one before.
+    (201..=206).for_each(|n| machine.handle(at(u64::from(n)), connected(n, true)));
+    for n in (1..=110).filter(|n| n % 2 == 0) {
+        machine.handle(at(300), Input::Protect { peer: peer(n), reason: Reason::Room });
+    }
+    let trimmed: BTreeSet<PeerId> = run(&mut machine, 300, 60_000)
+        .into_iter()
+        .filter_map(|(_, output)| if let Output::Disconnect(peer) = output { Some(peer) } else { None })
+        .collect();
+    assert_eq!(trimmed.len(), 16);
+    let gone: Vec<u32> = (201..=206).filter(|n| trimmed.contains(&peer(*n))).collect();
+    assert_eq!(gone, [205, 206]);
+}
+
+#[test]
 fn room_peers_are_trimmed_when_there_is_nobody_else_and_mesh_peers_never() {
     let mut machine = manager();
     for n in 1..=150 {
@@ -192,6 +210,25 @@ fn more_than_the_maximum_are_turned_away_at_once_unless_they_are_the_bootstrap()
     assert_eq!(drain(&mut machine), [Output::Disconnect(peer(201))]);
     machine.handle(at(0), connected(500, true));
     assert!(!drain(&mut machine).contains(&Output::Disconnect(peer(500))));
+}
+
+#[test]
+fn a_crowd_that_fills_every_place_does_not_keep_us_from_the_few_peers_that_we_dial() {
+    let mut machine = manager();
+    (1..=200).for_each(|n| machine.handle(at(0), connected(n, false)));
+    drain(&mut machine);
+    for n in 201..=204 {
+        machine.handle(at(0), connected(n, true));
+        assert!(!drain(&mut machine).contains(&Output::Disconnect(peer(n))), "{n}");
+    }
+    for (n, outbound) in [(205, true), (206, false)] {
+        machine.handle(at(0), connected(n, outbound));
+        assert_eq!(drain(&mut machine), [Output::Disconnect(peer(n))]);
+    }
+    // The place of one that is lost is free again.
+    machine.handle(at(0), Input::Disconnected(peer(201)));
+    machine.handle(at(0), connected(207, true));
+    assert!(!drain(&mut machine).contains(&Output::Disconnect(peer(207))));
 }
 
 #[test]

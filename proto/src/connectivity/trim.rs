@@ -1,13 +1,13 @@
 //! Whom to disconnect when there are too many connections.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use libp2p_identity::PeerId;
 
 use crate::time::{Deadline, Now};
 
 use super::book::Entry;
-use super::{Connectivity, GRACE_MS, Output, Reason};
+use super::{Connectivity, GRACE_MS, MIN_OUTBOUND, Output, Reason};
 
 /// How dearly a connection is held; `None` for those that are never trimmed.
 fn price(entry: &Entry) -> Option<u8> {
@@ -23,7 +23,7 @@ impl Connectivity {
     /// Disconnects the least useful peers above the high mark, and says when a further one can be.
     ///
     /// Connections in their time of grace are neither trimmed nor counted: a crowd of newcomers must not push out those that
-    /// were there before it.
+    /// were there before it. Nor is the crowd to be all that we see: the oldest connections that we made ourselves stay.
     pub(super) fn trim(&mut self, now: Now) -> Option<Deadline> {
         let open: Vec<_> = self.book.links().filter(|(.., link)| !link.closing).collect();
         if open.len() <= self.settings.high {
@@ -33,9 +33,10 @@ impl Connectivity {
         let next = open.iter().map(|(.., link)| end_of_grace(link.since_ms)).filter(|end| !now.reached(*end)).min();
         let mature: Vec<_> = open.into_iter().filter(|(.., link)| now.reached(end_of_grace(link.since_ms))).collect();
         let excess = mature.len().saturating_sub(self.settings.high);
+        let kept = self.oldest_outbound();
         let mut cheapest: Vec<(u8, Reverse<u64>, PeerId)> = mature
             .into_iter()
-            .filter(|(peer, ..)| !self.is_unnamed_bootstrap(peer))
+            .filter(|(peer, ..)| !self.is_unnamed_bootstrap(peer) && !kept.contains(*peer))
             .filter_map(|(peer, entry, link)| Some((price(entry)?, Reverse(link.since_ms), *peer)))
             .collect();
         cheapest.sort_unstable();
@@ -46,5 +47,13 @@ impl Connectivity {
             }
         }
         next
+    }
+
+    /// The [`MIN_OUTBOUND`] oldest of the connections that we made ourselves.
+    fn oldest_outbound(&self) -> BTreeSet<PeerId> {
+        let outbound = self.book.links().filter(|(.., link)| link.outbound && !link.closing);
+        let mut by_age: Vec<(u64, PeerId)> = outbound.map(|(peer, _, link)| (link.since_ms, *peer)).collect();
+        by_age.sort_unstable();
+        by_age.into_iter().take(MIN_OUTBOUND).map(|(_, peer)| peer).collect()
     }
 }

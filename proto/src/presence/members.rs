@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::message::{Heard, Kind, SignedAnnouncement};
-use super::{CLOCK_STEP_MS, MAX_DEPARTED, MAX_INTERVAL_MS, MAX_MEMBERS, MAX_SKEW_MS, MIN_INTERVAL_MS};
+use super::{CLOCK_STEP_MS, MAX_DEPARTED, MAX_INTERVAL_MS, MAX_MEMBERS, MAX_SKEW_MS, MIN_INTERVAL_MS, interval_ms};
 
 /// Announcements taken from one member: far more than one makes, and a bound to what one key can have a room pass on.
 const ANNOUNCEMENTS: Rate = Rate { tokens: 1, period_ms: 2_000, burst: 8 };
@@ -77,6 +77,12 @@ pub(super) fn timeout_ms(claimed_interval_ms: u64) -> u64 {
     claimed_interval_ms.clamp(MIN_INTERVAL_MS, MAX_INTERVAL_MS) * 29 / 10
 }
 
+/// The longest interval that is believed in a room that has `present` members as we see it. Twice what we would announce:
+/// others may see more of the room than we do.
+fn believable_interval_ms(present: usize) -> u64 {
+    interval_ms(present).saturating_mul(2)
+}
+
 impl Members {
     pub fn present_count(&self) -> usize {
         self.present.len()
@@ -123,7 +129,13 @@ impl Members {
         let before = self.records.get(&author);
         let was_present = before.is_some_and(|record| record.present);
         let heard_ms = now.mono_ms.saturating_sub(heard.age_ms);
-        let mut deadline_ms = heard_ms.saturating_add(timeout_ms(announcement.interval_ms));
+        let claimed_ms = heard_ms.saturating_add(timeout_ms(announcement.interval_ms));
+        // We are a member, too.
+        let believed_ms = announcement.interval_ms.min(believable_interval_ms(self.present.len() + 1));
+        // A newcomer does not know yet how large the room is whose list it reads: what is old news in a small room gets a
+        // moment there, but no longer than it claims.
+        let moment_ms = now.mono_ms.saturating_add(timeout_ms(MIN_INTERVAL_MS));
+        let mut deadline_ms = heard_ms.saturating_add(timeout_ms(believed_ms)).max(moment_ms).min(claimed_ms);
         let goodbye = announcement.kind == Kind::Goodbye;
         if !goodbye && deadline_ms <= now.mono_ms {
             // Somebody's claim that it is old news must not make a member disappear.

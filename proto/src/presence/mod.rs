@@ -11,14 +11,16 @@
 //!
 //! **Rate.** A room's members together make about 10 announcements a second at most: the interval is 10 s in rooms of up to
 //! 100 and grows by 100 ms with every further member ([`interval_ms`]), ±10 % so that they do not beat together. Each
-//! announcement names its interval, which is clamped to what is reasonable.
+//! announcement names its interval, of which no more is believed than twice what the members present call for: a crowd that
+//! speaks once and claims to be of a huge room is soon gone.
 //!
 //! **Newcomers** say hello once a peer is there to hear it, again a second later (the first may find gossip's mesh half
 //! built), and ask the first two peers for their lists, one of which is enough to see everyone. When an answer fails or does
 //! not come, another peer is asked. Later on, a peer that came up and is still not known as a member after a second is asked
 //! as well: it may stand for a part of the room that was cut off. Lists give the age of each entry, and a member's
 //! time to live runs from when it was first heard by whoever passes it on, so that repeating it to each other keeps nobody
-//! alive.
+//! alive. That holds for the entry of whoever answers, too: it is its latest announcement, so that questions, however many,
+//! cause no new ones.
 //!
 //! **Replay.** Each announcement carries its author's wall clock, increasing from one to the next over restarts too, and only
 //! a newer one than the last is taken. So an old heartbeat cannot bring back a member that left, nor an old
@@ -106,6 +108,9 @@ struct Own {
     hello: bool,
     /// When we last announced ourselves.
     announced_ms: Option<u64>,
+    /// What lists say of us, and when it was made. Questions must not cause new announcements: their times would run
+    /// ahead of our clock.
+    latest: Option<(SignedAnnouncement, u64)>,
 }
 
 /// The presence of one room.
@@ -222,7 +227,7 @@ impl Presence {
             }
             None => {
                 let next_ms = self.asking.any_peer().then_some(now.mono_ms);
-                self.own = Some(Own { profile, next_ms, hello: true, announced_ms: None });
+                self.own = Some(Own { profile, next_ms, hello: true, announced_ms: None, latest: None });
                 self.asking.restart(now);
             }
         }
@@ -279,6 +284,7 @@ impl Presence {
         own.next_ms = Some(now.mono_ms.saturating_add(jittered(wait_ms, JITTER_PERCENT, &mut self.rng)));
         (own.hello, own.announced_ms) = (false, Some(now.mono_ms));
         let signed = self.sign(now, &own.profile, kind);
+        own.latest = Some((signed.clone(), now.mono_ms));
         self.own = Some(own);
         self.outputs.push_back(Output::Announce(signed));
     }
@@ -319,13 +325,25 @@ impl Presence {
         Ok(())
     }
 
+    /// What to say of ourselves in a list: our latest announcement. One is made if there was none since we joined; `None`
+    /// when we are not in the room.
+    fn own_entry(&mut self, now: Now) -> Option<Heard> {
+        let mut own = self.own.take()?;
+        let (signed, made_ms) = match own.latest.take() {
+            Some(latest) => latest,
+            None => (self.sign(now, &own.profile, Kind::Heartbeat), now.mono_ms),
+        };
+        own.latest = Some((signed.clone(), made_ms));
+        self.own = Some(own);
+        Some(Heard { signed, age_ms: now.mono_ms.saturating_sub(made_ms) })
+    }
+
     /// The page of our list after `after`, ourselves included.
     fn page(&mut self, now: Now, after: Option<Author>) -> PresenceResponse {
-        let Some(profile) = self.own.as_ref().map(|own| own.profile.clone()) else {
+        let Some(ours) = self.own_entry(now) else {
             return PresenceResponse::Unavailable;
         };
         let us = self.signer.author();
-        let ours = after.is_none_or(|after| after < us).then(|| self.sign(now, &profile, Kind::Heartbeat));
         let mut page: Vec<Heard> = self
             .members
             .present_after(after)
@@ -335,9 +353,9 @@ impl Presence {
                 age_ms: now.mono_ms.saturating_sub(record.heard_ms),
             })
             .collect();
-        if let Some(signed) = ours {
+        if after.is_none_or(|after| after < us) {
             let place = page.partition_point(|heard| heard.signed.announcement.author < us);
-            page.insert(place, Heard { signed, age_ms: 0 });
+            page.insert(place, ours);
         }
         let more = page.len() > MAX_PAGE_MEMBERS;
         page.truncate(MAX_PAGE_MEMBERS);

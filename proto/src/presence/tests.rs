@@ -187,6 +187,45 @@ fn a_claimed_interval_of_a_century_keeps_nobody_alive_for_it() {
     assert!(!sees(&machine, at(3 * MAX_INTERVAL_MS), 2));
 }
 
+/// What number `n` of many says at `sent_ms`, claiming an interval.
+fn claim(n: u32, sent_ms: u64, interval_ms: u64) -> SignedAnnouncement {
+    let author = numbered(n).author();
+    let said = announcement(2, sent_ms, Kind::Heartbeat).announcement;
+    SignedAnnouncement::create(&numbered(n), Announcement { author, interval_ms, ..said })
+}
+
+#[test]
+fn a_crowd_that_speaks_once_and_claims_the_longest_interval_is_gone_within_a_minute() {
+    let mut machine = joined(1);
+    for n in 0..99 {
+        assert_eq!(gossip(&mut machine, at(0), 2, claim(n, 0, MAX_INTERVAL_MS)).0, Verdict::Accept);
+    }
+    assert_eq!(machine.count(), 100);
+    machine.handle_timeout(at(60_000));
+    assert_eq!(machine.count(), 1);
+}
+
+#[test]
+fn members_of_a_large_room_are_believed_the_interval_that_it_calls_for() {
+    let mut machine = joined(1);
+    (0..300).for_each(|n| _ = gossip(&mut machine, at(0), 2, claim(n, 0, MIN_INTERVAL_MS)));
+    gossip(&mut machine, at(0), 2, claim(300, 0, 60_000));
+    machine.handle_timeout(at(60_000 * 29 / 10 - 1));
+    assert!(machine.members(at(0)).iter().any(|member| member.author == numbered(300).author()));
+}
+
+#[test]
+fn a_newcomer_takes_the_old_entries_of_a_large_room_s_list_though_it_sees_nobody_yet() {
+    let mut machine = joined(1);
+    machine.handle(at(100_000), Input::PeerUp(peer(2)));
+    let (_, id) = questions(&drain(&mut machine))[0];
+    let entries = vec![heard(claim(0, 0, 100_000), 100_000)];
+    machine.handle(at(100_000), Input::Response { from: peer(2), id, response: page(entries, false) });
+    assert_eq!(machine.count(), 2);
+    machine.handle_timeout(at(130_000));
+    assert_eq!(machine.count(), 1);
+}
+
 #[test]
 fn a_member_with_a_wrong_clock_is_seen_by_its_neighbours_only() {
     let mut machine = joined(1);
@@ -285,6 +324,56 @@ fn an_answer_nobody_asked_for_is_ignored() {
     machine.handle(at(0), Input::Response { from: peer(4), id, response: page(members.clone(), false) });
     machine.handle(at(0), Input::Response { from: peer(2), id: id + 1, response: page(members, false) });
     assert_eq!(machine.count(), 1);
+}
+
+/// Our own entry in the list that `machine` answers with.
+fn own_entry(machine: &mut Presence, now: Now, n: u8) -> Heard {
+    drain(machine);
+    machine.handle(now, Input::Request { from: peer(9), request: PresenceRequest::List { after: None }, token: 0 });
+    let answer = |output| match output {
+        Output::Respond { response: PresenceResponse::Members { members, .. }, .. } => Some(members),
+        _ => None,
+    };
+    let members = drain(machine).into_iter().find_map(answer).unwrap();
+    members.into_iter().find(|heard| heard.signed.announcement.author == signer(n).author()).unwrap()
+}
+
+#[test]
+fn a_flood_of_questions_does_not_push_our_announcements_ahead_of_our_clock() {
+    let mut machine = joined(1);
+    machine.handle(at(0), Input::PeerUp(peer(2)));
+    machine.handle_timeout(at(2_000));
+    for _ in 0..=CLOCK_STEP_MS {
+        machine.handle(
+            at(3_000),
+            Input::Request { from: peer(2), request: PresenceRequest::List { after: None }, token: 0 },
+        );
+        while machine.poll_output().is_some() {}
+    }
+    assert_eq!(machine.last_sent_ms, at(2_000).wall_ms);
+    let due = at(machine.own.as_ref().unwrap().next_ms.unwrap());
+    machine.handle_timeout(due);
+    let beats = drain(&mut machine);
+    assert!(beats.iter().any(|o| matches!(o, Output::Announce(beat) if beat.announcement.sent_ms == due.wall_ms)));
+}
+
+#[test]
+fn a_list_has_our_latest_announcement_with_its_age() {
+    let mut machine = joined(1);
+    let first = own_entry(&mut machine, at(1_000), 1);
+    assert_eq!((first.signed.announcement.sent_ms, first.age_ms), (at(1_000).wall_ms, 0));
+    let again = own_entry(&mut machine, at(1_500), 1);
+    assert_eq!((&again.signed, again.age_ms), (&first.signed, 500));
+    machine.handle(at(2_000), Input::PeerUp(peer(2)));
+    let hello = own_entry(&mut machine, at(2_100), 1);
+    assert_eq!((hello.signed.announcement.kind, hello.age_ms), (Kind::Hello, 100));
+    assert_eq!(hello.signed.announcement.sent_ms, at(2_000).wall_ms);
+    // What was said before we left is not said again.
+    machine.handle(at(2_200), Input::Leave);
+    machine.handle(at(2_300), Input::Join(Profile::new("other", "").unwrap()));
+    let back = own_entry(&mut machine, at(2_300), 1);
+    assert_eq!(back.signed.announcement.profile.name, "other");
+    assert!(back.signed.announcement.sent_ms > at(2_200).wall_ms);
 }
 
 /// A signer for more members than fit a byte.
