@@ -1,8 +1,13 @@
 //! Clocks that are wrong.
 
-use proto::log::message::Refusal;
+use proto::{
+    event::{Body, Event, Run, SignedEvent},
+    hlc::{MAX_ADVANCE_MS, Timestamp},
+    ids::{EventId, LogId},
+    log::message::Refusal,
+};
 
-use crate::sim::Sim;
+use crate::sim::{Sim, channel, signer};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -127,4 +132,26 @@ fn a_clock_set_back_by_years_keeps_writing() {
     sim.nodes[0].skew_ms = 0;
     assert!(sim.run_until(40_000, Sim::converged));
     assert_eq!(sim.history(0).len(), 2);
+}
+
+#[test]
+fn who_pushes_our_clock_to_its_limit_does_not_make_us_leave_our_log() {
+    let mut sim = Sim::new(48, 2);
+    sim.link_all();
+    sim.run_for(1_000);
+    sim.say(1, "before");
+    sim.run_for(1_000);
+    // Kept back until it is ahead by exactly what a clock follows, and then to the last counter.
+    let hlc = Timestamp(((sim.now(1).wall_ms + MAX_ADVANCE_MS + 500) << 16) | 0xffff);
+    let pusher = signer(9);
+    let body = Body { kind: 1, bytes: Vec::new() };
+    let event =
+        Event { channel: channel(), author: pusher.author(), log: LogId(1), seq: 1, prev: EventId::NONE, hlc, body };
+    sim.gossip(0, 1, Run::from_events(&[SignedEvent::create(&pusher, event)]).unwrap());
+    assert!(sim.run_until(2_000, |sim| sim.nodes[1].shown.len() == 2));
+    sim.say_many(1, 100);
+    sim.run_for(120_000);
+    sim.assert_converged();
+    let own = sim.own_key(1).author;
+    assert_eq!(sim.replica(0).shelf().iter().filter(|(key, _)| key.author == own).count(), 1);
 }
