@@ -3,7 +3,12 @@
 use std::collections::VecDeque;
 
 use libp2p::PeerId;
-use proto::{ids::ChannelId, offence::Offence, time::Now};
+use proto::{
+    ids::ChannelId,
+    offence::Offence,
+    rate::{Rate, TokenBucket},
+    time::Now,
+};
 use tokio::sync::broadcast;
 
 use super::{behaviour::Behaviour, calls::Calls, journal::Journal, reads::Reads};
@@ -45,6 +50,11 @@ pub enum Effect {
     },
 }
 
+/// Gossip messages a second that this node passes on, over all rooms and neighbours. Half of what one neighbour may send us: so
+/// no neighbour holds a flood against us which somebody else began. A busy room carries 1,000. What is not passed on is
+/// still taken here, and repair brings it to others.
+pub const FORWARDED: Rate = Rate::per_second(2_500, 5_000);
+
 /// The lent parts. Nothing here is ever awaited.
 pub struct Cx<'a> {
     /// The time at which the action is handled.
@@ -57,6 +67,8 @@ pub struct Cx<'a> {
     pub calls: &'a mut Calls,
     /// Reads under way.
     pub reads: &'a mut Reads,
+    /// What may still be passed on.
+    pub forwarding: &'a mut TokenBucket,
     /// Wishes to other capabilities.
     pub effects: &'a mut VecDeque<Effect>,
     /// Reports to users.

@@ -18,18 +18,11 @@ use super::context::{Cx, Effect};
 /// Bytes that a question is charged with: they are small, but answering may cost a read of a megabyte.
 const CALL_BYTES: usize = 64 * 1024;
 
-/// Gossip messages a second that this node looks at, from all neighbours. Half of what one neighbour may send: whoever keeps to
-/// it never passes on so much that its neighbours hold a flood against it which somebody else began. A busy room carries
-/// 1,000 (duplicates are dropped before they are counted here).
-const ALL_MESSAGES: Rate = Rate::per_second(2_500, 5_000);
-
 /// Topics that one peer may subscribe to or leave, a second: a peer in many rooms names them all at once, and then rarely any.
 const SUBSCRIPTIONS: Rate = Rate::per_second(10, 1_024);
 
 /// The guard.
 pub struct Guard {
-    /// What may still be looked at of gossip.
-    all: Option<TokenBucket>,
     subscriptions: BTreeMap<PeerId, TokenBucket>,
     conduct: Conduct,
     /// What each connected peer may still send.
@@ -43,7 +36,6 @@ impl Guard {
     /// Nobody has done anything yet.
     pub fn new() -> Self {
         Self {
-            all: None,
             subscriptions: BTreeMap::new(),
             conduct: Conduct::new(),
             inbound: BTreeMap::new(),
@@ -65,9 +57,7 @@ impl Guard {
             self.note_subscription(cx, event);
             return true;
         };
-        let now = cx.now;
-        let admitted = self.admits(cx, *propagation_source, message.data.len())
-            && self.all.get_or_insert_with(|| TokenBucket::new(ALL_MESSAGES, now)).take(now, 1);
+        let admitted = self.admits(cx, *propagation_source, message.data.len());
         if !admitted {
             let ignore = gossipsub::MessageAcceptance::Ignore;
             // `false` when gossip has forgotten the message already.

@@ -43,6 +43,7 @@ use proto::{
     event::Signer,
     ids::LogId,
     presence::Profile,
+    rate::TokenBucket,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::sync::{broadcast, mpsc};
@@ -155,6 +156,7 @@ pub async fn start(parts: Parts) -> Result<Handle, StartError> {
         rendezvous: rendezvous::Rendezvous::default(),
         guard: guard::Guard::new(),
         peers: peers::Peers::default(),
+        forwarding: TokenBucket::new(context::FORWARDED, now),
         effects: VecDeque::new(),
         started: now,
         stopping: None,

@@ -18,6 +18,7 @@ use libp2p::{
 };
 use proto::{
     connectivity::{Connectivity, Input, Output, Reason, Source, Target},
+    rate::{Rate, TokenBucket},
     time::{Deadline, Now},
 };
 
@@ -27,8 +28,11 @@ use crate::store::KnownPeer;
 /// Addresses taken from one peer's identify message. It may hold any number.
 const MAX_IDENTIFY_ADDRESSES: usize = 16;
 
-/// Milliseconds in which a peer is believed once that it was restarted.
-const RESTART_MS: u64 = 5_000;
+/// How often a peer is believed that it was restarted.
+const RESTARTS: Rate = Rate { tokens: 1, period_ms: 30_000, burst: 8 };
+
+/// Peers of which restarts are counted. Further ones are believed.
+const MAX_RESTARTED: usize = 1_024;
 
 /// Finds peers and keeps connections.
 pub struct Network {
@@ -43,8 +47,8 @@ pub struct Network {
     was_connected: bool,
     /// What connected peers named last, which is what Kademlia was told of them.
     named: BTreeMap<PeerId, Vec<Multiaddr>>,
-    /// Peers that were connected anew because they had been restarted, and until when that is not done again.
-    restarted: BTreeMap<PeerId, Deadline>,
+    /// How often peers were connected anew because they had been restarted.
+    restarted: BTreeMap<PeerId, TokenBucket>,
 }
 
 impl Network {
@@ -206,10 +210,13 @@ impl Network {
 
     /// Two nodes with one key take turns at looking restarted: now and then is often enough.
     fn may_restart(&mut self, now: Now, peer: PeerId) -> bool {
-        self.restarted.retain(|_, until| !now.reached(*until));
-        let may = !self.restarted.contains_key(&peer);
-        self.restarted.entry(peer).or_insert(now.after(RESTART_MS));
-        may
+        if self.restarted.len() >= MAX_RESTARTED {
+            self.restarted.retain(|_, bucket| bucket.available(now) < RESTARTS.burst);
+        }
+        if self.restarted.len() >= MAX_RESTARTED && !self.restarted.contains_key(&peer) {
+            return true;
+        }
+        self.restarted.entry(peer).or_insert_with(|| TokenBucket::new(RESTARTS, now)).take(now, 1)
     }
 
     /// Kademlia knows a peer.

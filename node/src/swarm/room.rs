@@ -407,6 +407,10 @@ impl Room {
 
 /// Tells gossip what to do with a message.
 pub fn decide(cx: &mut Cx, id: &MessageId, from: &PeerId, acceptance: MessageAcceptance) {
+    let acceptance = match acceptance {
+        MessageAcceptance::Accept if !cx.forwarding.take(cx.now, 1) => MessageAcceptance::Ignore,
+        acceptance => acceptance,
+    };
     // `false` when it is no longer in gossip's cache, and then it is too late to matter.
     let _ = cx.behaviour.gossip.report_message_validation_result(id, from, acceptance);
 }

@@ -11,6 +11,7 @@ use libp2p::{PeerId, Swarm, kad, request_response, swarm::SwarmEvent};
 use proto::{
     call::{Answer, Question},
     offence::Offence,
+    rate::TokenBucket,
     time::{Deadline, Now},
     wire::DecodeError,
 };
@@ -64,6 +65,7 @@ pub(super) struct Task {
     pub rendezvous: Rendezvous,
     pub guard: Guard,
     pub peers: Peers,
+    pub forwarding: TokenBucket,
     pub effects: VecDeque<Effect>,
     pub started: Now,
     pub stopping: Option<Stopping>,
@@ -78,6 +80,7 @@ macro_rules! lend {
             journal: &mut $task.journal,
             calls: &mut $task.calls,
             reads: &mut $task.reads,
+            forwarding: &mut $task.forwarding,
             effects: &mut $task.effects,
             reports: &$task.reports,
         }

@@ -86,7 +86,8 @@ async fn a_typed_line_is_said_and_messages_of_others_do_not_tear_the_line_being_
     prompt.terminal.press("C-d");
     other.feed.wait_for("the typist leaves", seconds(15), left).await;
     eventually("the program ends", seconds(15), async || {
-        if prompt.terminal.is_alive() { Err(prompt.terminal.screen().join("\n")) } else { Ok(()) }
+        // The screen may be gone a moment after the terminal was still there, so it is not asked for.
+        if prompt.terminal.is_alive() { Err("it still runs") } else { Ok(()) }
     })
     .await;
     assert!(prompt.data.path().exists());
