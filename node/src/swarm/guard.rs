@@ -8,12 +8,16 @@ use libp2p::{Multiaddr, PeerId, gossipsub, swarm::ListenError};
 use proto::{
     conduct::{self, Conduct},
     inbound::Inbound,
+    live::Verdict,
     offence::Offence,
     rate::{Rate, TokenBucket},
     time::Deadline,
 };
 
-use super::context::{Cx, Effect};
+use super::{
+    context::{Cx, Effect},
+    verdicts,
+};
 
 /// Bytes that a question is charged with: they are small, but answering may cost a read of a megabyte.
 const CALL_BYTES: usize = 64 * 1024;
@@ -59,9 +63,7 @@ impl Guard {
         };
         let admitted = self.admits(cx, *propagation_source, message.data.len());
         if !admitted {
-            let ignore = gossipsub::MessageAcceptance::Ignore;
-            // `false` when gossip has forgotten the message already.
-            let _ = cx.behaviour.gossip.report_message_validation_result(message_id, propagation_source, ignore);
+            verdicts::decide(cx, message_id, propagation_source, Verdict::Ignore);
         }
         admitted
     }

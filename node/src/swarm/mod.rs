@@ -7,9 +7,11 @@
 //! | `rooms`, `room` | replicas and presence of the rooms joined |
 //! | `network` | finding peers, keeping connections |
 //! | `rendezvous` | finding the members of a room |
+//! | `verdicts` | gossip messages that wait for a decision |
 //! | `guard` | counting and punishing what breaks the protocol |
 //! | `journal`, `reads` | what is on its way to and from the store |
 //! | `calls` | questions under way to and from peers |
+//! | `stopping` | the steps of the end |
 //! | `peers` | who is connected |
 //! | `context` | what a capability is lent while it handles something |
 
@@ -28,6 +30,7 @@ mod room;
 mod rooms;
 mod stopping;
 mod task;
+mod verdicts;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 

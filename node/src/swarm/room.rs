@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use libp2p::{
     PeerId,
-    gossipsub::{IdentTopic, MessageAcceptance, MessageId, PublishError},
+    gossipsub::{IdentTopic, MessageId, PublishError},
 };
 use proto::{
     call::{Answer, Topic},
@@ -25,6 +25,7 @@ use proto::{
 use super::{
     calls::{Asker, Outbound},
     context::Cx,
+    verdicts::{self, Verdicts},
 };
 use crate::{
     handle::{self, CallError},
@@ -32,9 +33,6 @@ use crate::{
     store::{Evidence, StoreError},
     view,
 };
-
-/// Gossip messages of one room that wait for a verdict. Further ones are left to repair.
-pub const MAX_UNDECIDED: usize = 16_384;
 
 /// One room.
 pub struct Room {
@@ -46,8 +44,7 @@ pub struct Room {
     presence: Presence,
     /// Callers whose message is on its way to the disk.
     saying: BTreeMap<u64, handle::Answer<Message>>,
-    /// Gossip that waits for a verdict.
-    undecided: BTreeMap<u64, (MessageId, PeerId)>,
+    verdicts: Verdicts,
     next_token: u64,
     /// Peers that refuse our events as too far in the future, and by how many milliseconds.
     refused_by: BTreeMap<PeerId, u64>,
@@ -67,7 +64,7 @@ impl Room {
             replica,
             presence,
             saying: BTreeMap::new(),
-            undecided: BTreeMap::new(),
+            verdicts: Verdicts::default(),
             next_token: 0,
             refused_by: BTreeMap::new(),
             store_error: StoreError::Closed,
@@ -172,11 +169,11 @@ impl Room {
 
     /// A gossip message came on the room's topic.
     pub fn gossip(&mut self, cx: &mut Cx, from: PeerId, id: MessageId, live: Live) {
-        if self.undecided.len() >= MAX_UNDECIDED {
-            return decide(cx, &id, &from, MessageAcceptance::Ignore);
+        if !self.verdicts.has_room() {
+            return verdicts::decide(cx, &id, &from, Verdict::Ignore);
         }
         let token = self.token();
-        self.undecided.insert(token, (id, from));
+        self.verdicts.wait(token, id, from);
         match live {
             Live::Run(run) => self.replica.handle(cx.now, log::Input::Gossip { from, token, run }),
             Live::Presence(signed) => {
@@ -273,7 +270,7 @@ impl Room {
         match output {
             Output::Persist { commit, events } => cx.journal.append(self.channel, commit, events),
             Output::Gossip(run) => self.publish(cx, &Live::Run(run)),
-            Output::Verdict { token, from: _, verdict } => self.decide(cx, token, acceptance(verdict)),
+            Output::Verdict { token, from: _, verdict } => self.verdicts.decide(cx, token, verdict),
             Output::Send { to, request, message } => {
                 self.ask(cx, to, Asker::Sync(request), Topic::Sync(message));
             }
@@ -333,7 +330,7 @@ impl Room {
                 let response: PresenceResponse = response;
                 cx.calls.answer(cx.behaviour, token, Answer::Presence(response));
             }
-            Output::Verdict { token, verdict } => self.decide(cx, token, acceptance(verdict)),
+            Output::Verdict { token, verdict } => self.verdicts.decide(cx, token, verdict),
             Output::Joined(member) => {
                 if let Some(member) = self.member(cx.now, &member) {
                     cx.report(NodeEvent::Joined(member));
@@ -382,12 +379,6 @@ impl Room {
         cx.calls.ask(cx.behaviour, outbound, topic);
     }
 
-    fn decide(&mut self, cx: &mut Cx, token: u64, acceptance: MessageAcceptance) {
-        if let Some((id, from)) = self.undecided.remove(&token) {
-            decide(cx, &id, &from, acceptance);
-        }
-    }
-
     fn member(&self, now: Now, info: &presence::MemberInfo) -> Option<Member> {
         Some(Member {
             room: self.name.to_string(),
@@ -405,26 +396,8 @@ impl Room {
     }
 }
 
-/// Tells gossip what to do with a message.
-pub fn decide(cx: &mut Cx, id: &MessageId, from: &PeerId, acceptance: MessageAcceptance) {
-    let acceptance = match acceptance {
-        MessageAcceptance::Accept if !cx.forwarding.take(cx.now, 1) => MessageAcceptance::Ignore,
-        acceptance => acceptance,
-    };
-    // `false` when it is no longer in gossip's cache, and then it is too late to matter.
-    let _ = cx.behaviour.gossip.report_message_validation_result(id, from, acceptance);
-}
-
 /// The run that proves a fork beside our own.
 pub fn evidence(channel: ChannelId, key: proto::ids::LogKey, ours: Vec<Run>, theirs: Run) -> Option<Evidence> {
     let ours = ours.into_iter().next()?;
     Some(Evidence { channel, key, runs: vec![ours, theirs] })
-}
-
-fn acceptance(verdict: Verdict) -> MessageAcceptance {
-    match verdict {
-        Verdict::Accept => MessageAcceptance::Accept,
-        Verdict::Ignore => MessageAcceptance::Ignore,
-        Verdict::Reject => MessageAcceptance::Reject,
-    }
 }

@@ -9,7 +9,7 @@ use proto::{
     event::Signer,
     hlc::{MAX_ADVANCE_MS, Timestamp},
     ids::{ChannelId, LogId},
-    live::{Live, MAX_FRAME_BYTES},
+    live::{Live, MAX_FRAME_BYTES, Verdict},
     log::{CommitId, Config, Replica, shelf::Position},
     offence::Offence,
     presence::{Presence, Profile},
@@ -25,6 +25,7 @@ use super::{
     journal::Written,
     reads::Read,
     room::{self, Room},
+    verdicts,
 };
 use crate::{
     handle::{self, CallError},
@@ -222,7 +223,7 @@ impl Rooms {
             Ok(live) => {
                 match self.room_of(&message.topic) {
                     Some(room) => room.gossip(cx, from, id, live),
-                    None => room::decide(cx, &id, &from, gossipsub::MessageAcceptance::Ignore),
+                    None => verdicts::decide(cx, &id, &from, Verdict::Ignore),
                 }
                 return;
             }
@@ -235,7 +236,7 @@ impl Rooms {
             ) => Offence::Malformed,
         };
         cx.penalise(from, offence);
-        room::decide(cx, &id, &from, gossipsub::MessageAcceptance::Reject);
+        verdicts::decide(cx, &id, &from, Verdict::Reject);
     }
 
     fn room_of(&mut self, topic: &gossipsub::TopicHash) -> Option<&mut Room> {
