@@ -36,6 +36,10 @@ use crate::{
     transport::{DialAddress, network_transport},
 };
 
+/// Open files wanted: eight times the connections that a node holds at most.
+#[cfg(unix)]
+const MAX_OPEN_FILES: u64 = 4_096;
+
 /// How long a node may take to say goodbye and write what is left; a disk that hangs must not keep the process forever.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -66,6 +70,7 @@ pub fn run(options: Options, config_file: Option<PathBuf>, json: bool) -> Result
     {
         // Everything in the data directory is the user's own business, the database included.
         rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+        raise_file_limit();
     }
     let with_prompt = !json && io::stdin().is_terminal() && io::stdout().is_terminal();
     let data = DataDir::take(Place::resolve(config.data_dir.as_deref()).map_err(Failure::failed)?);
@@ -86,6 +91,19 @@ pub fn run(options: Options, config_file: Option<PathBuf>, json: bool) -> Result
     // Threads that wait for the disk or the terminal are not waited for.
     runtime.shutdown_background();
     result
+}
+
+/// Every connection is an open file, and a database that cannot open one fails: takes what the system allows, up to
+/// [`MAX_OPEN_FILES`].
+#[cfg(unix)]
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(MAX_OPEN_FILES, |maximum| maximum.min(MAX_OPEN_FILES));
+    if limit.current.is_some_and(|current| current < wanted) {
+        // With the old limit the node works too, for fewer peers.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
+    }
 }
 
 type Reports = broadcast::Receiver<NodeEvent>;
