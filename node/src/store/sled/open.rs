@@ -144,6 +144,10 @@ fn start(directory: &Path, options: &Options, loaded: Loaded, set_aside: Option<
 
 fn load_guarded(directory: &Path, options: &Options, make_syncer: &MakeSyncer<'_>) -> Result<Loaded, Trouble> {
     create_private_directory(directory).map_err(|error| Trouble::Error(from_io(directory, &error)))?;
+    // sled writes while it opens; on a full disk that can damage what is still whole.
+    if free_bytes(directory).is_ok_and(|free| free < FULL_BYTES) {
+        return Err(Trouble::Error(OpenError::DiskFull(directory.into())));
+    }
     let loaded = catch_unwind(AssertUnwindSafe(|| load(directory, options, make_syncer)))
         .unwrap_or_else(|_| Err(Trouble::Damage("the database panicked".into())));
     match loaded {
