@@ -28,7 +28,7 @@ pub struct ChatMessage {
 /// Text or a name that cannot be sent. The user's to mend.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidChat {
-    /// Nothing to say.
+    /// Nothing to say: no text, or only white space.
     #[error("the message is empty")]
     EmptyText,
     /// More than [`MAX_TEXT_BYTES`].
@@ -45,7 +45,7 @@ impl ChatMessage {
     /// # Errors
     /// [`InvalidChat`] says what to change.
     pub fn new(name: &str, text: &str) -> Result<Self, InvalidChat> {
-        if text.is_empty() {
+        if text.trim().is_empty() {
             return Err(InvalidChat::EmptyText);
         }
         if text.len() > MAX_TEXT_BYTES {

@@ -96,17 +96,17 @@ impl Target {
         Client::new(&base, Token::read(&token_file).map_err(Failure::failed)?)
     }
 
-    /// Stops the node. Returns when its data directory is free, so that another can be started there at once; for a node
-    /// named by its API's address, when it is stopping.
+    /// Stops the node. Returns its data directory when that is free, so that another can be started there at once; for a
+    /// node named by its API's address, `None` when it is stopping.
     ///
     /// # Errors
     /// As [`Target::find`]; [`Failure::Failed`] when it does not end.
-    pub async fn stop(&self) -> Result<(), Failure> {
+    pub async fn stop(&self) -> Result<Option<PathBuf>, Failure> {
         let client = self.find()?;
         let place = Place::resolve(self.data_dir.as_deref()).map_err(Failure::failed)?;
         let directory = place.running().filter(|_| self.api.is_none()).map(|(directory, _)| directory);
         client.shutdown().await?;
-        let Some(directory) = directory else { return Ok(()) };
+        let Some(directory) = directory else { return Ok(None) };
         let freed = async {
             // The lock is the only sign of a process that has ended, and it tells nobody.
             while data_dir::is_held(&directory) {
@@ -115,7 +115,8 @@ impl Target {
         };
         let late =
             |_| Failure::Failed(format!("the node in {} is still stopping; its log says why", directory.display()));
-        tokio::time::timeout(REQUEST_TIMEOUT, freed).await.map_err(late)
+        tokio::time::timeout(REQUEST_TIMEOUT, freed).await.map_err(late)?;
+        Ok(Some(directory))
     }
 }
 

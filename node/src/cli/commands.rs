@@ -42,8 +42,11 @@ pub async fn carry_out(command: Command, out: Output) -> Result<(), Failure> {
             out.show(&serde_json::json!({ "left": room.as_str() }), |_| format!("left {room}"))
         }
         Command::Stop(target) => {
-            target.stop().await?;
-            out.show(&serde_json::json!({ "stopped": true }), |_| "the node has stopped".into())
+            let stopped = target.stop().await?;
+            let place = stopped.as_ref().map(|directory| format!(" in {}", directory.display())).unwrap_or_default();
+            out.show(&serde_json::json!({ "stopped": true, "data_dir": stopped }), |_| {
+                format!("the node{place} has stopped")
+            })
         }
         Command::Say { target, room, text } => {
             let client = target.find()?;

@@ -280,14 +280,15 @@ impl Running {
 
     /// What people read first. A prompt leaves the addresses to `/status`, so that the chat stays in sight.
     fn banner(&self, with_addresses: bool) -> String {
-        let Status { peer_id, name, version, listen, .. } = &self.status;
+        let Status { peer_id, name, version, listen, closed_network, .. } = &self.status;
         let mut lines = vec![format!("Starling {version}: you are {name}, {peer_id}")];
         if with_addresses {
             lines.extend(listen.iter().map(|address| format!("  listening on {address}")));
         }
         lines.push(format!("  API on {}, data in {}", self.server.url(), self.data.path().display()));
         if let Some(address) = reachable(listen) {
-            lines.push(format!("Others join you with:  node --bootstrap {address}"));
+            let key = if *closed_network { " --network-key FILE   (the key file of this closed network)" } else { "" };
+            lines.push(format!("Others join you with:  node --bootstrap {address}{key}"));
         }
         lines.extend(self.warnings.iter().map(|warning| format!("! {warning}")));
         lines.join("\n")

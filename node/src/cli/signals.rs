@@ -9,7 +9,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on; also for the terminal being closed, if one is used. A daemon ignores that, as under `nohup`.
+    /// Listens from now on; also for the terminal being closed, if one is used. What a daemon
+    /// does then is left to whoever started it: under `nohup` it goes on.
     ///
     /// # Errors
     /// When the system refuses.

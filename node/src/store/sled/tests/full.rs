@@ -90,7 +90,7 @@ fn a_disk_that_is_really_full_fails_the_store_and_loses_nothing_that_was_answere
     let (answered, error) = fill(&store, &mut Pen::new(ROOM, 1));
     assert!(matches!(error, StoreError::Failed(_)), "{error}");
     drop(store);
-    let error = reopen(&directory).err().expect("a full disk is not written to, not even to open the database");
+    let Err(error) = reopen(&directory) else { panic!("a full disk is not written to, not even to open the database") };
     assert!(matches!(error, OpenError::DiskFull(_)), "{error}");
     fs::remove_file(&ballast).unwrap();
     let opened = reopen(&directory).unwrap();
