@@ -11,7 +11,7 @@ use proto::{
     live::Verdict,
     offence::Offence,
     rate::{Rate, TokenBucket},
-    time::Deadline,
+    time::{Deadline, Now},
 };
 
 use super::{
@@ -25,12 +25,16 @@ const CALL_BYTES: usize = 64 * 1024;
 /// Topics that one peer may subscribe to or leave, a second: a peer in many rooms names them all at once, and then rarely any.
 const SUBSCRIPTIONS: Rate = Rate::per_second(10, 1_024);
 
+/// What one connected peer may still send.
+struct Allowance {
+    messages: Inbound,
+    subscriptions: TokenBucket,
+}
+
 /// The guard.
 pub struct Guard {
-    subscriptions: BTreeMap<PeerId, TokenBucket>,
     conduct: Conduct,
-    /// What each connected peer may still send.
-    inbound: BTreeMap<PeerId, Inbound>,
+    allowances: BTreeMap<PeerId, Allowance>,
     /// Why those who are kept out are.
     banned: BTreeMap<PeerId, Offence>,
     refused_connections: u64,
@@ -39,13 +43,7 @@ pub struct Guard {
 impl Guard {
     /// Nobody has done anything yet.
     pub fn new() -> Self {
-        Self {
-            subscriptions: BTreeMap::new(),
-            conduct: Conduct::new(),
-            inbound: BTreeMap::new(),
-            banned: BTreeMap::new(),
-            refused_connections: 0,
-        }
+        Self { conduct: Conduct::new(), allowances: BTreeMap::new(), banned: BTreeMap::new(), refused_connections: 0 }
     }
 
     /// Holds an offence against a peer.
@@ -74,9 +72,7 @@ impl Guard {
         else {
             return;
         };
-        let now = cx.now;
-        let bucket = self.subscriptions.entry(*peer_id).or_insert_with(|| TokenBucket::new(SUBSCRIPTIONS, now));
-        if !bucket.take(now, 1) {
+        if !self.allowance(cx.now, *peer_id).subscriptions.take(cx.now, 1) {
             cx.penalise(*peer_id, Offence::Flood);
         }
     }
@@ -87,18 +83,21 @@ impl Guard {
     }
 
     fn admits(&mut self, cx: &mut Cx, peer: PeerId, bytes: usize) -> bool {
-        let now = cx.now;
-        let admitted = self.inbound.entry(peer).or_insert_with(|| Inbound::new(now)).admit(now, bytes);
+        let admitted = self.allowance(cx.now, peer).messages.admit(cx.now, bytes);
         if !admitted {
             cx.penalise(peer, Offence::Flood);
         }
         admitted
     }
 
+    fn allowance(&mut self, now: Now, peer: PeerId) -> &mut Allowance {
+        let fresh = || Allowance { messages: Inbound::new(now), subscriptions: TokenBucket::new(SUBSCRIPTIONS, now) };
+        self.allowances.entry(peer).or_insert_with(fresh)
+    }
+
     /// The last connection to a peer closed.
     pub fn disconnected(&mut self, peer: &PeerId) {
-        self.inbound.remove(peer);
-        self.subscriptions.remove(peer);
+        self.allowances.remove(peer);
     }
 
     /// A connection from outside came to nothing.

@@ -41,7 +41,7 @@ const FORMAT: u32 = 1;
 /// What the `format` file starts with.
 const FORMAT_NAME: &str = "starling-store ";
 
-/// Bytes free below which a failure to open is put down to the full disk.
+/// Bytes free below which the disk counts as full: the database is not opened, and a failure to open it is put down to that.
 const FULL_BYTES: u64 = 1024 * 1024;
 
 /// Why a store cannot be opened. Nothing was changed; the user can mend it.
@@ -145,18 +145,20 @@ fn start(directory: &Path, options: &Options, loaded: Loaded, set_aside: Option<
 fn load_guarded(directory: &Path, options: &Options, make_syncer: &MakeSyncer<'_>) -> Result<Loaded, Trouble> {
     create_private_directory(directory).map_err(|error| Trouble::Error(from_io(directory, &error)))?;
     // sled writes while it opens; on a full disk that can damage what is still whole.
-    if free_bytes(directory).is_ok_and(|free| free < FULL_BYTES) {
+    if is_full(directory) {
         return Err(Trouble::Error(OpenError::DiskFull(directory.into())));
     }
     let loaded = catch_unwind(AssertUnwindSafe(|| load(directory, options, make_syncer)))
         .unwrap_or_else(|_| Err(Trouble::Damage("the database panicked".into())));
     match loaded {
         // A full disk makes sled fail in any way there is.
-        Err(Trouble::Damage(_)) if free_bytes(directory).is_ok_and(|free| free < FULL_BYTES) => {
-            Err(Trouble::Error(OpenError::DiskFull(directory.into())))
-        }
+        Err(Trouble::Damage(_)) if is_full(directory) => Err(Trouble::Error(OpenError::DiskFull(directory.into()))),
         loaded => loaded,
     }
+}
+
+fn is_full(directory: &Path) -> bool {
+    free_bytes(directory).is_ok_and(|free| free < FULL_BYTES)
 }
 
 fn load(directory: &Path, options: &Options, make_syncer: &MakeSyncer<'_>) -> Result<Loaded, Trouble> {
