@@ -1,0 +1,3 @@
+//! The binary `sim`: everything is in the library.
+
+fn main() {}

@@ -1,0 +1,7 @@
+//! Reports: what a run leaves behind.
+
+mod model;
+mod names;
+
+pub use model::*;
+pub use names::*;

@@ -1,0 +1,5 @@
+//! Scenarios: what a run is about.
+
+mod model;
+
+pub use model::*;
