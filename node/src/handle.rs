@@ -12,18 +12,15 @@ use proto::{
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
-    model::{Member, Message, NodeEvent, Peer, Room, Status},
+    model::{Found, Member, Message, NodeEvent, Peer, Room, Status},
     store::{Before, Request, Store, StoreError},
+    swarm::lookups,
     view,
 };
 
 /// Calls waiting for the swarm task. More are refused with [`CallError::Overloaded`]: a caller that waits would only hide
 /// that the node is behind.
 pub const MAX_QUEUED_CALLS: usize = 1_024;
-
-/// Reports kept for a subscriber that is behind. Past that the oldest go, and it is told how many
-/// ([`NodeEvent::Lagged`]).
-pub const MAX_QUEUED_REPORTS: usize = 4_096;
 
 /// Messages in one page of history.
 pub const MAX_HISTORY_LIMIT: usize = 10_000;
@@ -71,6 +68,9 @@ pub(crate) enum Command {
     Say(RoomName, String, Answer<Message>),
     Dial(Multiaddr, Answer<()>),
     Sync(Answer<()>),
+    Provide(lookups::Key, Answer<()>),
+    StopProviding(lookups::Key, Answer<()>),
+    FindProviders(lookups::Key, usize, Answer<Found>),
     Shutdown(Answer<()>),
 }
 
@@ -187,6 +187,32 @@ impl Handle {
     /// See [`Handle::status`].
     pub async fn sync(&self) -> Result<(), CallError> {
         self.call(Command::Sync).await
+    }
+
+    /// Tells the network, through Kademlia, that this node has what `key` names. Returns at once; the record travels for a few
+    /// round trips, and is laid anew as long as the node runs.
+    ///
+    /// # Errors
+    /// [`CallError::Overloaded`] when too much is provided already.
+    pub async fn provide(&self, key: lookups::Key) -> Result<(), CallError> {
+        self.call(|answer| Command::Provide(key, answer)).await
+    }
+
+    /// No longer lays that record. Other nodes forget it in time.
+    ///
+    /// # Errors
+    /// See [`Handle::status`].
+    pub async fn stop_providing(&self, key: lookups::Key) -> Result<(), CallError> {
+        self.call(|answer| Command::StopProviding(key, answer)).await
+    }
+
+    /// Searches Kademlia for nodes that have what `key` names; ends when `wanted` are known or everyone near the key was asked.
+    /// Finding nobody is not an error.
+    ///
+    /// # Errors
+    /// [`CallError::Overloaded`] when too many searches are under way.
+    pub async fn find_providers(&self, key: lookups::Key, wanted: usize) -> Result<Found, CallError> {
+        self.call(|answer| Command::FindProviders(key, wanted, answer)).await
     }
 
     /// Says goodbye, writes what is left, and stops. Returns when the store is closed.

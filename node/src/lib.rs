@@ -7,7 +7,7 @@
 //! | [`handle`] | typed calls to that task, for everyone else |
 //! | [`transport`] | addresses, and the stack beneath every stream |
 //! | [`store`] | what must survive: events, rooms and known peers |
-//! | [`clock`] | where time comes from |
+//! | [`clock`], [`spawn`] | where time comes from, and what runs a node's tasks |
 //! | [`identity`], [`secret_file`] | the key that is this node, and files that only their owner may read |
 //! | [`data_dir`] | where the files are, and how programs on one machine find each other |
 //! | [`config`] | what the user asks of a node |
@@ -24,6 +24,7 @@ pub mod handle;
 pub mod identity;
 pub mod model;
 pub mod secret_file;
+pub mod spawn;
 pub mod store;
 pub mod swarm;
 pub mod transport;

@@ -77,6 +77,15 @@ pub struct Room {
     pub frozen_logs: u64,
 }
 
+/// Who has something, by Kademlia.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Found {
+    /// Peer ids, this node's own left out.
+    pub providers: Vec<String>,
+    /// Questions that the search asked other nodes.
+    pub requests: u64,
+}
+
 /// One kind of refusal and how often it happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Refusals {

@@ -9,8 +9,9 @@ use node::{
     clock::SystemClock,
     handle::Handle,
     model::NodeEvent,
+    spawn::TokioSpawn,
     store::memory::MemoryStore,
-    swarm::{self, Parts, Settings},
+    swarm::{self, Parts, Resources, Settings},
     transport::memory_transport,
 };
 use proto::{channel::RoomName, connectivity::Settings as Connections, ids::LogId};
@@ -35,6 +36,7 @@ async fn start(number: u8, bootstrap: &[&Node]) -> Node {
         rooms: Vec::new(),
         mdns: false,
         connections: Connections::default(),
+        resources: Resources::default(),
         closed_network: false,
     };
     let handle = swarm::start(Parts {
@@ -44,6 +46,7 @@ async fn start(number: u8, bootstrap: &[&Node]) -> Node {
         store: Arc::new(store),
         snapshot,
         clock: Arc::new(SystemClock::default()),
+        spawn: Arc::new(TokioSpawn),
         seed: [number; 32],
     })
     .await
@@ -145,4 +148,29 @@ async fn a_stranger_finds_the_members_of_a_room_through_kademlia() {
         }
     };
     tokio::time::timeout(PATIENCE, found).await.expect("the member is found");
+}
+
+#[tokio::test]
+async fn a_provided_key_is_found_through_a_third_node_and_an_unknown_one_by_nobody() {
+    let hub = start(21, &[]).await;
+    let provider = start(22, &[&hub]).await;
+    let seeker = start(23, &[&hub]).await;
+    let key = [7; 32];
+    let found = async {
+        // The record is laid with whom the provider knows by now, so it is laid again until somebody holds it.
+        loop {
+            provider.handle.provide(key).await.unwrap();
+            let found = seeker.handle.find_providers(key, 1).await.unwrap();
+            if !found.providers.is_empty() {
+                return found;
+            }
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, found).await.expect("the provider is found");
+    assert_eq!(found.providers, [provider.handle.peer_id().to_string()]);
+    assert!(found.requests >= 1, "{found:?}");
+    assert!(seeker.handle.find_providers([8; 32], 1).await.unwrap().providers.is_empty());
+    for node in [hub, provider, seeker] {
+        node.handle.shutdown().await.unwrap();
+    }
 }

@@ -89,7 +89,11 @@ fn answer(command: Command) {
         | Command::Leave(_, answer)
         | Command::Dial(_, answer)
         | Command::Sync(answer)
+        | Command::Provide(_, answer)
+        | Command::StopProviding(_, answer)
         | Command::Shutdown(answer) => drop(answer.send(Ok(()))),
+        // No route asks for it.
+        Command::FindProviders(_, _, answer) => drop(answer.send(Err(CallError::Stopped))),
         Command::Say(room, text, answer) => drop(answer.send(said(room, &text))),
     }
 }

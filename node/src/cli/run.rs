@@ -28,11 +28,12 @@ use crate::{
     handle::Handle,
     identity,
     model::{NodeEvent, Status},
+    spawn::TokioSpawn,
     store::{
         Snapshot, Store,
         sled::{self, SledStore},
     },
-    swarm::{self, Parts, Settings, StartError},
+    swarm::{self, Parts, Resources, Settings, StartError},
     transport::{DialAddress, network_transport},
 };
 
@@ -183,6 +184,7 @@ fn parts(
             rooms: config.rooms,
             mdns: config.mdns,
             connections: proto::connectivity::Settings::default(),
+            resources: Resources::default(),
             closed_network: config.network_key.is_some(),
         },
         keypair,
@@ -190,6 +192,7 @@ fn parts(
         store,
         snapshot,
         clock: Arc::new(SystemClock::default()),
+        spawn: Arc::new(TokioSpawn),
         seed: rand::random(),
     })
 }

@@ -8,7 +8,7 @@ use libp2p::{
 };
 use proto::{event::MAX_EVENT_BYTES, live};
 
-use super::{StartError, codec::ChannelCodec};
+use super::{Resources, StartError, codec::ChannelCodec};
 
 /// The name of our Kademlia network; never the public IPFS one.
 pub const KAD_PROTOCOL: StreamProtocol = StreamProtocol::new("/starling/kad/1");
@@ -35,9 +35,6 @@ pub const MAX_CONNECTIONS_PER_PEER: u32 = 6;
 
 /// Connections being set up, each way: what a burst of dials may hold before it has proved any identity.
 pub const MAX_PENDING_CONNECTIONS: u32 = 64;
-
-/// Bytes of memory of the whole process above which no further connection is taken.
-pub const MAX_MEMORY_BYTES: usize = 1 << 30;
 
 /// Topics that one peer may subscribe to, as far as we keep track. gossipsub's default of 100 drops the whole hello of a
 /// peer in more rooms.
@@ -86,7 +83,7 @@ pub struct Behaviour {
     /// Bounds on connections.
     pub limits: connection_limits::Behaviour,
     /// No new connections when memory runs out.
-    pub memory: memory_connection_limits::Behaviour,
+    pub memory: Toggle<memory_connection_limits::Behaviour>,
     /// Who is there, and where it listens.
     pub identify: identify::Behaviour,
     /// Whether it is still there.
@@ -106,7 +103,7 @@ impl Behaviour {
     ///
     /// # Errors
     /// [`StartError::Behaviour`] when one refuses its configuration.
-    pub fn new(keypair: &Keypair, incarnation: u32, with_mdns: bool) -> Result<Self, StartError> {
+    pub fn new(keypair: &Keypair, incarnation: u32, with_mdns: bool, resources: Resources) -> Result<Self, StartError> {
         let peer_id = keypair.public().to_peer_id();
         Ok(Self {
             blocked: allow_block_list::Behaviour::default(),
@@ -118,7 +115,7 @@ impl Behaviour {
                     .with_max_pending_incoming(Some(MAX_PENDING_CONNECTIONS))
                     .with_max_pending_outgoing(Some(MAX_PENDING_CONNECTIONS)),
             ),
-            memory: memory_connection_limits::Behaviour::with_max_bytes(MAX_MEMORY_BYTES),
+            memory: resources.memory_bytes.map(memory_connection_limits::Behaviour::with_max_bytes).into(),
             identify: identify::Behaviour::new(
                 identify::Config::new(PROTOCOL_VERSION.into(), keypair.public())
                     .with_agent_version(format!("{AGENT} ({incarnation:08x})"))
@@ -130,7 +127,7 @@ impl Behaviour {
                     .with_interval(Duration::from_secs(PING_INTERVAL_S))
                     .with_timeout(Duration::from_secs(PING_TIMEOUT_S)),
             ),
-            kad: kademlia(peer_id),
+            kad: kademlia(peer_id, resources),
             mdns: mdns(peer_id, with_mdns).into(),
             gossip: gossip()?,
             calls: request_response::Behaviour::with_codec(
@@ -144,9 +141,10 @@ impl Behaviour {
     }
 }
 
-fn kademlia(peer_id: libp2p::PeerId) -> kad::Behaviour<kad::store::MemoryStore> {
+fn kademlia(peer_id: libp2p::PeerId, resources: Resources) -> kad::Behaviour<kad::store::MemoryStore> {
     let mut config = kad::Config::new(KAD_PROTOCOL);
     config.set_query_timeout(Duration::from_secs(30));
+    config.set_kbucket_size(resources.bucket_peers);
     // Nobody stores records here: we only use providers, and those are admitted one by one.
     config.set_record_filtering(kad::StoreInserts::FilterBoth);
     let store = kad::store::MemoryStoreConfig {

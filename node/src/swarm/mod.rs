@@ -7,6 +7,7 @@
 //! | `rooms`, `room` | replicas and presence of the rooms joined |
 //! | `network` | finding peers, keeping connections |
 //! | `rendezvous` | finding the members of a room |
+//! | `lookups` | finding who has something, for callers |
 //! | `verdicts` | gossip messages that wait for a decision |
 //! | `guard` | counting and punishing what breaks the protocol |
 //! | `journal`, `reads` | what is on its way to and from the store |
@@ -21,6 +22,7 @@ mod codec;
 mod context;
 mod guard;
 mod journal;
+pub mod lookups;
 mod network;
 mod peers;
 mod reads;
@@ -32,13 +34,14 @@ mod stopping;
 mod task;
 mod verdicts;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::{muxing::StreamMuxerBox, transport::Boxed},
     identity::Keypair,
+    kad,
     swarm::{self, SwarmEvent},
 };
 use proto::{
@@ -53,7 +56,8 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::{
     clock::Clock,
-    handle::{Handle, MAX_QUEUED_CALLS, MAX_QUEUED_REPORTS},
+    handle::{Handle, MAX_QUEUED_CALLS},
+    spawn::{ConnectionTasks, Spawn},
     store::{Snapshot, Store},
 };
 
@@ -75,8 +79,29 @@ pub struct Settings {
     pub mdns: bool,
     /// How many connections to hold.
     pub connections: proto::connectivity::Settings,
+    /// What it may take of the machine.
+    pub resources: Resources,
     /// Whether the transport lets in only holders of a key (for the status, and because QUIC cannot).
     pub closed_network: bool,
+}
+
+/// What a node may take of the machine it runs on. The defaults suit one node to a machine; whoever runs a thousand in one
+/// process wants less of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resources {
+    /// Reports kept for a subscriber that is behind, allocated ahead. Past that the oldest go, and it is told how many
+    /// ([`crate::model::NodeEvent::Lagged`]).
+    pub reports: usize,
+    /// Peers in each of Kademlia's 256 buckets, allocated ahead: 80 bytes each.
+    pub bucket_peers: NonZeroUsize,
+    /// Bytes of memory of the whole process above which no further connection is taken; `None` does not look.
+    pub memory_bytes: Option<usize>,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self { reports: 4_096, bucket_peers: kad::K_VALUE, memory_bytes: Some(1 << 30) }
+    }
 }
 
 /// Everything a node is built of. Whoever builds it decides what time, randomness, transport and storage are.
@@ -93,6 +118,8 @@ pub struct Parts {
     pub snapshot: Snapshot,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
+    /// What runs the node's tasks.
+    pub spawn: Arc<dyn Spawn>,
     /// Seeds every random decision of the node.
     pub seed: [u8; 32],
 }
@@ -129,20 +156,20 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`].
 pub async fn start(parts: Parts) -> Result<Handle, StartError> {
-    let Parts { keypair, settings, transport, store, snapshot, clock, seed } = parts;
+    let Parts { keypair, settings, transport, store, snapshot, clock, spawn, seed } = parts;
     let peer_id = keypair.public().to_peer_id();
     let signer = Signer::new(keypair.clone()).ok_or(StartError::KeyType)?;
     let profile = Profile::new(&settings.name, "").map_err(|error| StartError::Name(error.to_string()))?;
     let mut rng = StdRng::from_seed(seed);
 
-    let behaviour = behaviour::Behaviour::new(&keypair, rng.random(), settings.mdns)?;
-    let config =
-        swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(IDLE_CONNECTION_S));
+    let behaviour = behaviour::Behaviour::new(&keypair, rng.random(), settings.mdns, settings.resources)?;
+    let config = swarm::Config::with_executor(ConnectionTasks(spawn.clone()))
+        .with_idle_connection_timeout(Duration::from_secs(IDLE_CONNECTION_S));
     let mut swarm = Swarm::new(transport, behaviour, peer_id, config);
     listen(&mut swarm, &settings.listen).await?;
 
     let (commands, commands_receiver) = mpsc::channel(MAX_QUEUED_CALLS);
-    let (reports, _) = broadcast::channel(MAX_QUEUED_REPORTS);
+    let (reports, _) = broadcast::channel(settings.resources.reports);
     let own_log = snapshot.log.unwrap_or_else(|| LogId(rng.random()));
     let rooms_before: Vec<String> = snapshot.rooms;
     let now = clock.now();
@@ -157,6 +184,7 @@ pub async fn start(parts: Parts) -> Result<Handle, StartError> {
         rooms: rooms::Rooms::new(snapshot.heads, profile, signer, own_log, StdRng::from_rng(&mut rng)),
         network: network::Network::new(now, peer_id, rng.random(), &settings, snapshot.peers),
         rendezvous: rendezvous::Rendezvous::default(),
+        lookups: lookups::Lookups::default(),
         guard: guard::Guard::new(),
         peers: peers::Peers::default(),
         forwarding: TokenBucket::new(context::FORWARDED, now),
@@ -169,7 +197,7 @@ pub async fn start(parts: Parts) -> Result<Handle, StartError> {
     let before = rooms_before.iter().filter_map(|name| name.parse().ok());
     let wanted: Vec<RoomName> = lobby.chain(before).chain(task.settings.rooms.clone()).collect();
     task.join_all(now, wanted);
-    tokio::spawn(task.run());
+    spawn.spawn(Box::pin(task.run()));
     Ok(Handle { peer_id, commands, events: reports, store, clock })
 }
 

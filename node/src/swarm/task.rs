@@ -24,6 +24,7 @@ use super::{
     context::{Cx, Effect},
     guard::Guard,
     journal::{Journal, Written},
+    lookups::Lookups,
     network::Network,
     peers::Peers,
     reads::{Read, Reads},
@@ -63,6 +64,7 @@ pub(super) struct Task {
     pub rooms: Rooms,
     pub network: Network,
     pub rendezvous: Rendezvous,
+    pub lookups: Lookups,
     pub guard: Guard,
     pub peers: Peers,
     pub forwarding: TokenBucket,
@@ -228,6 +230,14 @@ impl Task {
                 self.rooms.sync(&mut lend!(self, now));
                 drop(answer.send(Ok(())));
             }
+            Command::Provide(key, answer) => drop(answer.send(Lookups::provide(self.swarm.behaviour_mut(), key))),
+            Command::StopProviding(key, answer) => {
+                Lookups::stop_providing(self.swarm.behaviour_mut(), key);
+                drop(answer.send(Ok(())));
+            }
+            Command::FindProviders(key, wanted, answer) => {
+                self.lookups.find(self.swarm.behaviour_mut(), key, wanted, answer);
+            }
             Command::Shutdown(answer) => self.stop(now, answer),
         }
     }
@@ -287,10 +297,12 @@ impl Task {
             BehaviourEvent::Calls(event) => self.call_event(now, event),
             BehaviourEvent::Identify(event) => self.network.identify(now, &mut self.swarm, &mut self.peers, event),
             BehaviourEvent::Kad(event) => {
-                if let kad::Event::OutboundQueryProgressed { id, result, .. } = &event
-                    && let Some(member) = self.rendezvous.progressed(&mut self.swarm, *id, result)
-                {
-                    self.network.member_found(now, member.peer_id, &member.addrs);
+                if let kad::Event::OutboundQueryProgressed { id, result, stats, step } = &event {
+                    if let Some(member) = self.rendezvous.progressed(&mut self.swarm, *id, result) {
+                        self.network.member_found(now, member.peer_id, &member.addrs);
+                    }
+                    let own = *self.swarm.local_peer_id();
+                    self.lookups.progressed(own, &mut self.swarm.behaviour_mut().kad, *id, result, stats, step);
                 }
                 self.network.kad(now, &mut self.swarm.behaviour_mut().kad, event);
             }
