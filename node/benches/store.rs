@@ -13,9 +13,10 @@ use node::store::{
     sled::{Opened, Options, SledStore},
 };
 use proto::{
-    event::{Body, Event, Signature, SignedEvent},
+    event::{Body, Event, SignedEvent},
     hlc::Timestamp,
     ids::{Author, ChannelId, EventId, LogId},
+    signature::Signature,
 };
 use tokio::sync::oneshot;
 

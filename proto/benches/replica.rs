@@ -1,12 +1,12 @@
 //! How fast runs are verified, logs are pulled and events are encoded, without network and disk.
 
-use std::{collections::VecDeque, hint::black_box};
+use std::{collections::VecDeque, hint::black_box, sync::Arc};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use proto::{
     Keypair, PeerId,
     channel::WritePolicy,
-    event::{Body, Event, MAX_EVENT_BYTES, MAX_RUN_EVENTS, Run, SignedEvent, Signer},
+    event::{Body, Event, MAX_EVENT_BYTES, MAX_RUN_EVENTS, Run, SignedEvent},
     hlc::Timestamp,
     ids::{Author, ChannelId, EventId, LogId, LogKey},
     log::{
@@ -14,6 +14,7 @@ use proto::{
         message::{MAX_RESPONSE_EVENTS, SyncResponse, Want},
         shelf::{Position, Shelf},
     },
+    signature::{Ed25519, Signer},
     time::Now,
     wire,
 };
@@ -64,7 +65,7 @@ fn verify(c: &mut Criterion) {
     let one: Vec<Run> = Run::from_events(&events).into_iter().collect();
     let many: Vec<Run> = events.chunks(1).filter_map(Run::from_events).collect();
     for (name, runs) in [("one run of 500", one), ("500 runs of one", many)] {
-        let verify_all = |runs: Vec<Run>| runs.into_iter().filter_map(|run| run.verify().ok()).count();
+        let verify_all = |runs: Vec<Run>| runs.into_iter().filter_map(|run| run.verify(&Ed25519).ok()).count();
         group.bench_function(name, |b| b.iter_batched(|| runs.clone(), verify_all, BatchSize::LargeInput));
     }
     group.finish();
@@ -75,6 +76,7 @@ fn replica(number: u8) -> Replica {
         channel: channel(),
         policy: WritePolicy::Anyone,
         signer: signer(number),
+        verifier: Arc::new(Ed25519),
         own_log: LogId(u64::from(number)),
         seed: [number; 32],
     })

@@ -14,12 +14,12 @@
 //! signature. Runs have at most [`MAX_RUN_EVENTS`] events, and whoever stores one keeps its signature at its end, so the
 //! next signature is never further away than that.
 
-use libp2p_identity::Keypair;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     hlc::Timestamp,
     ids::{Author, ChannelId, EventId, LogId, LogKey, tagged_hash},
+    signature::{Signature, Signer, Verifier, verify},
     wire,
 };
 
@@ -99,66 +99,6 @@ pub struct OrderKey {
     pub log: LogId,
     /// then position.
     pub seq: u64,
-}
-
-/// An Ed25519 signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signature(#[serde(with = "serde_bytes")] [u8; 64]);
-
-impl Signature {
-    /// The signature as bytes.
-    pub fn to_bytes(self) -> [u8; 64] {
-        self.0
-    }
-
-    /// A signature from bytes; whether it fits anything is for [`Run::verify`] to say.
-    pub fn from_bytes(bytes: [u8; 64]) -> Self {
-        Self(bytes)
-    }
-}
-
-/// A key that signs for an [`Author`].
-#[derive(Clone)]
-pub struct Signer {
-    keypair: Keypair,
-    author: Author,
-}
-
-impl Signer {
-    /// A signer from a key pair, or `None` when it is not an Ed25519 key.
-    pub fn new(keypair: Keypair) -> Option<Self> {
-        let author = Author::from_public_key(&keypair.public())?;
-        Some(Self { keypair, author })
-    }
-
-    /// In whose name it signs.
-    pub fn author(&self) -> Author {
-        self.author
-    }
-
-    pub(crate) fn sign(&self, tag: &str, message: &[u8]) -> Signature {
-        #[expect(
-            clippy::expect_used,
-            reason = "`new` admits Ed25519 keys only, whose signatures are 64 bytes and cannot fail"
-        )]
-        let bytes = self.keypair.sign(&tagged(tag, message)).expect("Ed25519 signs").try_into().expect("64 bytes");
-        Signature(bytes)
-    }
-}
-
-impl std::fmt::Debug for Signer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Signer({:?})", self.author)
-    }
-}
-
-/// Whether `signature` is `author`'s over `message` under the domain `tag`.
-pub(crate) fn verify(author: &Author, tag: &str, message: &[u8], signature: &Signature) -> bool {
-    author.public_key().is_some_and(|key| key.verify(&tagged(tag, message), &signature.0))
-}
-
-fn tagged(tag: &str, message: &[u8]) -> Vec<u8> {
-    [tag.as_bytes(), &[0], message].concat()
 }
 
 const SIGNATURE_TAG: &str = "starling/event-signature/1";
@@ -271,11 +211,11 @@ impl Run {
         self.first_seq.saturating_add(self.entries.len() as u64).saturating_sub(1)
     }
 
-    /// Checks everything that can be checked without knowing the log, and returns the events.
+    /// Checks everything that can be checked without knowing the log, the signature by `verifier`, and returns the events.
     ///
     /// # Errors
     /// [`InvalidRun`] names the broken rule.
-    pub fn verify(self) -> Result<Vec<SignedEvent>, InvalidRun> {
+    pub fn verify(self, verifier: &dyn Verifier) -> Result<Vec<SignedEvent>, InvalidRun> {
         let count = self.entries.len();
         if count == 0 || count > MAX_RUN_EVENTS {
             return Err(InvalidRun::Length(count));
@@ -312,7 +252,7 @@ impl Run {
             events.push(SignedEvent { id, event, signature: None });
             (prev, seq) = (id, seq + 1);
         }
-        if !verify(&self.author, SIGNATURE_TAG, &prev.0, &self.signature) {
+        if !verify(verifier, &self.author, SIGNATURE_TAG, &prev.0, &self.signature) {
             return Err(InvalidRun::Signature);
         }
         if let Some(last) = events.last_mut() {

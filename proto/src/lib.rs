@@ -19,6 +19,7 @@
 //! |---|---|
 //! | [`ids`] | the names of things: channels, events, authors, logs |
 //! | [`channel`] | rooms and their ids, and who may write in them |
+//! | [`signature`] | who signs, and who says whether a signature is good |
 //! | [`event`] | events, signed and hash-chained, and runs of them |
 //! | [`hlc`] | the time that an event claims |
 //! | [`chat`] | the body of a message in a room |
@@ -51,6 +52,7 @@ pub mod log;
 pub mod offence;
 pub mod presence;
 pub mod rate;
+pub mod signature;
 pub mod time;
 pub mod wire;
 

@@ -15,6 +15,7 @@ use proto::{
     live::{Live, message_id},
     log::message::{SyncRequest, SyncResponse},
     presence::{Kind, PresenceRequest, PresenceResponse},
+    signature::Ed25519,
     wire,
 };
 
@@ -106,8 +107,8 @@ fn every_message_has_the_bytes_it_always_had() {
 
 #[test]
 fn the_vectors_are_genuine() {
-    assert_eq!(samples::run().verify().map(|events| events.len()), Ok(2));
+    assert_eq!(samples::run().verify(&Ed25519).map(|events| events.len()), Ok(2));
     for kind in [Kind::Hello, Kind::Heartbeat, Kind::Goodbye] {
-        assert_eq!(samples::announcement(kind).verify(), Ok(()));
+        assert_eq!(samples::announcement(kind).verify(&Ed25519), Ok(()));
     }
 }

@@ -8,12 +8,13 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 use proto::{
     call::{Answer, MAX_ANSWER_BYTES, MAX_QUESTION_BYTES, Question, Topic},
-    event::{Body, Entry, Event, Run, Signature},
+    event::{Body, Entry, Event, Run},
     hlc::Timestamp,
     ids::{Author, ChannelId, EventId, LogId, LogKey},
     live::{Live, MAX_FRAME_BYTES},
     log::message::{Refusal, SyncRequest, SyncResponse, VectorEntry, VectorHash, Want},
     presence::{Announcement, Heard, Kind, PresenceRequest, PresenceResponse, Profile, SignedAnnouncement},
+    signature::Signature,
     wire::{self, DecodeError},
 };
 use serde::{Serialize, de::DeserializeOwned};

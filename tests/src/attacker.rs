@@ -17,9 +17,10 @@ use proto::{
     call::{MAX_QUESTION_BYTES, Question},
     channel::RoomName,
     chat::ChatMessage,
-    event::{Event, Run, SignedEvent, Signer},
+    event::{Event, Run, SignedEvent},
     hlc::Timestamp,
     ids::{EventId, LogId},
+    signature::Signer,
     wire,
 };
 use tokio::sync::{mpsc, oneshot, watch};

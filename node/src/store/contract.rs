@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 use proto::{
-    event::{Body, Event, MAX_BODY_BYTES, MAX_RUN_EVENTS, Run, Signature, SignedEvent},
+    event::{Body, Event, MAX_BODY_BYTES, MAX_RUN_EVENTS, Run, SignedEvent},
     hlc::Timestamp,
     ids::{Author, ChannelId, EventId, LogId, LogKey},
     log::message::{MAX_RUNS_BYTES, Want},
+    signature::Signature,
     wire,
 };
 use tempfile::TempDir;

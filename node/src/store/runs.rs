@@ -115,9 +115,10 @@ impl Budget {
 mod tests {
     use proptest::prelude::*;
     use proto::{
-        event::{Body, Entry, Signature},
+        event::{Body, Entry},
         hlc::Timestamp,
         ids::{Author, ChannelId, EventId, LogId},
+        signature::Signature,
         wire,
     };
 

@@ -46,10 +46,10 @@ use libp2p::{
 };
 use proto::{
     channel::{LOBBY, RoomName},
-    event::Signer,
     ids::LogId,
     presence::Profile,
     rate::TokenBucket,
+    signature::{Ed25519, Signer},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::sync::{broadcast, mpsc};
@@ -181,7 +181,14 @@ pub async fn start(parts: Parts) -> Result<Handle, StartError> {
         journal: journal::Journal::new(store.clone()),
         reads: reads::Reads::new(store.clone()),
         calls: calls::Calls::default(),
-        rooms: rooms::Rooms::new(snapshot.heads, profile, signer, own_log, StdRng::from_rng(&mut rng)),
+        rooms: rooms::Rooms::new(
+            snapshot.heads,
+            profile,
+            signer,
+            Arc::new(Ed25519),
+            own_log,
+            StdRng::from_rng(&mut rng),
+        ),
         network: network::Network::new(now, peer_id, rng.random(), &settings, snapshot.peers),
         rendezvous: rendezvous::Rendezvous::default(),
         lookups: lookups::Lookups::default(),

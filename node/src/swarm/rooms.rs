@@ -1,18 +1,18 @@
 //! All rooms: joining and leaving, and finding the room that something is about.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use libp2p::{PeerId, gossipsub};
 use proto::{
     call::{Answer, Question},
     channel::{LOBBY, RoomName, WritePolicy},
-    event::Signer,
     hlc::{MAX_ADVANCE_MS, Timestamp},
     ids::{ChannelId, LogId},
     live::{Live, MAX_FRAME_BYTES, Verdict},
     log::{CommitId, Config, Replica, shelf::Position},
     offence::Offence,
     presence::{Presence, Profile},
+    signature::{Signer, Verifier},
     time::Deadline,
     wire::{self, DecodeError},
 };
@@ -43,18 +43,26 @@ pub struct Rooms {
     dormant: BTreeMap<ChannelId, Vec<Head>>,
     profile: Profile,
     signer: Signer,
+    verifier: Arc<dyn Verifier>,
     own_log: LogId,
     rng: StdRng,
 }
 
 impl Rooms {
     /// No room joined; `heads` is what the store holds.
-    pub fn new(heads: Vec<Head>, profile: Profile, signer: Signer, own_log: LogId, rng: StdRng) -> Self {
+    pub fn new(
+        heads: Vec<Head>,
+        profile: Profile,
+        signer: Signer,
+        verifier: Arc<dyn Verifier>,
+        own_log: LogId,
+        rng: StdRng,
+    ) -> Self {
         let mut dormant: BTreeMap<ChannelId, Vec<Head>> = BTreeMap::new();
         for head in heads {
             dormant.entry(head.channel).or_default().push(head);
         }
-        Self { rooms: BTreeMap::new(), dormant, profile, signer, own_log, rng }
+        Self { rooms: BTreeMap::new(), dormant, profile, signer, verifier, own_log, rng }
     }
 
     /// The rooms we are in, by name.
@@ -129,6 +137,7 @@ impl Rooms {
             channel,
             policy: WritePolicy::Anyone,
             signer: self.signer.clone(),
+            verifier: Arc::clone(&self.verifier),
             own_log: self.own_log,
             seed: self.seed(),
         });
@@ -137,7 +146,7 @@ impl Rooms {
             replica.restore(cx.now, head.key, position, head.frozen);
         }
         cx.reads.deferred(channel, Timestamp::from_ms(cx.now.wall_ms.saturating_add(MAX_ADVANCE_MS)));
-        let presence = Presence::new(channel, self.signer.clone(), self.seed());
+        let presence = Presence::new(channel, self.signer.clone(), Arc::clone(&self.verifier), self.seed());
         Room::new(name, replica, presence)
     }
 

@@ -1,6 +1,9 @@
 //! The side that asks: compares with peers, and pulls from them what is missing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use libp2p_identity::PeerId;
 use rand::{SeedableRng, seq::IteratorRandom};
@@ -20,6 +23,7 @@ use crate::{
     event::Run,
     ids::{ChannelId, LogKey},
     offence::Offence,
+    signature::Verifier,
     time::{Deadline, Now},
 };
 
@@ -38,6 +42,7 @@ pub enum Brought {
 #[derive(Debug)]
 pub struct Asking {
     channel: ChannelId,
+    verifier: Arc<dyn Verifier>,
     /// Whom to ask for what.
     pub planner: Planner,
     /// When.
@@ -47,8 +52,14 @@ pub struct Asking {
 
 impl Asking {
     /// Knows no peers.
-    pub fn new(channel: ChannelId, seed: [u8; 32]) -> Self {
-        Self { channel, planner: Planner::default(), schedule: Schedule::default(), rng: ChaCha8Rng::from_seed(seed) }
+    pub fn new(channel: ChannelId, verifier: Arc<dyn Verifier>, seed: [u8; 32]) -> Self {
+        Self {
+            channel,
+            verifier,
+            planner: Planner::default(),
+            schedule: Schedule::default(),
+            rng: ChaCha8Rng::from_seed(seed),
+        }
     }
 
     /// When something is due.
@@ -182,7 +193,7 @@ impl Asking {
                 return Brought::Runs(self.runs(from, &wants, runs, outputs));
             }
             (Question::Evidence(key), SyncResponse::Evidence(runs)) => {
-                if proves_fork(&runs, self.channel, key) {
+                if proves_fork(&*self.verifier, &runs, self.channel, key) {
                     return Brought::Evidence(key, runs);
                 }
                 // It may be that the peer's own store has not kept it yet.

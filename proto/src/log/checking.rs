@@ -8,6 +8,7 @@ use crate::{
     hlc::MAX_AHEAD_MS,
     ids::{ChannelId, EventId, LogKey},
     offence::Offence,
+    signature::Verifier,
     time::Now,
 };
 
@@ -27,8 +28,8 @@ pub enum NotTaken {
 ///
 /// # Errors
 /// When the run is wrong, its author may not write it, or it comes from too far in the future.
-pub fn check(now: Now, policy: &WritePolicy, run: Run) -> Result<Vec<SignedEvent>, NotTaken> {
-    let events = run.verify().map_err(|invalid| {
+pub fn check(now: Now, policy: &WritePolicy, verifier: &dyn Verifier, run: Run) -> Result<Vec<SignedEvent>, NotTaken> {
+    let events = run.verify(verifier).map_err(|invalid| {
         NotTaken::Wrong(match invalid {
             InvalidRun::Signature => Offence::BadSignature,
             InvalidRun::EventTooLarge(_) | InvalidRun::TooLarge(_) => Offence::Oversized,
@@ -44,14 +45,14 @@ pub fn check(now: Now, policy: &WritePolicy, run: Run) -> Result<Vec<SignedEvent
 }
 
 /// Whether two runs of a log, both truly its author's, say different things about one position.
-pub fn proves_fork(runs: &[Run], channel: ChannelId, key: LogKey) -> bool {
+pub fn proves_fork(verifier: &dyn Verifier, runs: &[Run], channel: ChannelId, key: LogKey) -> bool {
     let [one, other] = runs else { return false };
     let ids = |run: &Run| -> Option<BTreeMap<u64, EventId>> {
         if run.channel != channel || run.log_key() != key {
             return None;
         }
         let before = (run.first_seq.checked_sub(1)?, run.prev);
-        let events = run.clone().verify().ok()?;
+        let events = run.clone().verify(verifier).ok()?;
         Some(std::iter::once(before).chain(events.iter().map(|event| (event.event.seq, event.id))).collect())
     };
     let (Some(one), Some(other)) = (ids(one), ids(other)) else { return false };

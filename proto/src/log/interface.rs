@@ -1,14 +1,17 @@
 //! What goes into a replica and what comes out of it.
 
+use std::sync::Arc;
+
 use libp2p_identity::PeerId;
 
 use super::message::{Refusal, SyncRequest, SyncResponse, Want};
 use crate::{
     channel::WritePolicy,
-    event::{Body, Run, SignedEvent, Signer},
+    event::{Body, Run, SignedEvent},
     ids::{ChannelId, LogId, LogKey},
     live::Verdict,
     offence::Offence,
+    signature::{Signer, Verifier},
 };
 
 /// What a replica is made of.
@@ -20,6 +23,8 @@ pub struct Config {
     pub policy: WritePolicy,
     /// Signs our own events.
     pub signer: Signer,
+    /// Says whether the signatures of others are good.
+    pub verifier: Arc<dyn Verifier>,
     /// The store's own random number: our first log here.
     pub own_log: LogId,
     /// Seeds jitter and the choice of peers.

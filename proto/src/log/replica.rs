@@ -2,7 +2,7 @@
 //!
 //! It leads each event along its way, from one part to the next. Of its own it only keeps the order in which things happen.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use libp2p_identity::PeerId;
 
@@ -23,6 +23,7 @@ use crate::{
     ids::{Author, ChannelId, LogKey},
     live::Verdict,
     offence::Offence,
+    signature::Verifier,
     time::{Deadline, Now},
 };
 
@@ -31,6 +32,7 @@ use crate::{
 pub struct Replica {
     channel: ChannelId,
     policy: WritePolicy,
+    verifier: Arc<dyn Verifier>,
     writer: Writer,
     shelf: Shelf,
     pending: Pending,
@@ -51,7 +53,8 @@ impl Replica {
             pending: Pending::default(),
             deferred: Deferred::default(),
             commits: Commits::default(),
-            asking: Asking::new(config.channel, config.seed),
+            asking: Asking::new(config.channel, Arc::clone(&config.verifier), config.seed),
+            verifier: config.verifier,
             outputs: VecDeque::new(),
         }
     }
@@ -211,7 +214,7 @@ impl Replica {
             return self.verdict(origin, Verdict::Ignore);
         }
         let proof = run.clone();
-        match check(now, &self.policy, run) {
+        match check(now, &self.policy, &*self.verifier, run) {
             Ok(events) => {
                 self.place(now, events, proof, origin);
                 self.drain_pending(now, key);

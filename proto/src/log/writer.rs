@@ -5,9 +5,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{MAX_LIVE_RUN_BYTES, pending::weight, shelf::Shelf};
 use crate::{
-    event::{Body, Event, Run, SignedEvent, Signer},
+    event::{Body, Event, Run, SignedEvent},
     hlc::{Clock, MAX_ADVANCE_MS, MAX_AHEAD_MS, Timestamp},
     ids::{ChannelId, LogId, LogKey, tagged_hash},
+    signature::Signer,
     time::Now,
 };
 

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     chat::{MAX_NAME_CHARS, check_name},
-    event::{Signature, Signer, verify},
     ids::{Author, ChannelId},
     offence::Offence,
+    signature::{Signature, Signer, Verifier, verify},
     wire,
 };
 
@@ -113,13 +113,13 @@ impl SignedAnnouncement {
         Self { announcement, signature }
     }
 
-    /// Checks what can be checked without knowing the member.
+    /// Checks what can be checked without knowing the member, the signature by `verifier`.
     ///
     /// # Errors
     /// The [`Offence`] of whoever passed it on: a correct peer checks first.
-    pub fn verify(&self) -> Result<(), Offence> {
+    pub fn verify(&self, verifier: &dyn Verifier) -> Result<(), Offence> {
         self.announcement.profile.check().map_err(|_| Offence::Malformed)?;
-        if !verify(&self.announcement.author, TAG, &wire::encode(&self.announcement), &self.signature) {
+        if !verify(verifier, &self.announcement.author, TAG, &wire::encode(&self.announcement), &self.signature) {
             return Err(Offence::BadSignature);
         }
         Ok(())

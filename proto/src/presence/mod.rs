@@ -42,7 +42,7 @@
 //!
 //! Lists are as long as the room: whoever drives this limits how often one peer may ask.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use libp2p_identity::PeerId;
 use rand::SeedableRng;
@@ -50,10 +50,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     backoff::jittered,
-    event::Signer,
     ids::{Author, ChannelId},
     live::Verdict,
     offence::Offence,
+    signature::{Signer, Verifier},
     time::{Deadline, Now},
 };
 
@@ -117,6 +117,7 @@ struct Own {
 pub struct Presence {
     channel: ChannelId,
     signer: Signer,
+    verifier: Arc<dyn Verifier>,
     rng: ChaCha8Rng,
     own: Option<Own>,
     /// The latest time that we put into an announcement.
@@ -132,11 +133,12 @@ pub fn interval_ms(members: usize) -> u64 {
 }
 
 impl Presence {
-    /// The presence of a room that we are not in yet.
-    pub fn new(channel: ChannelId, signer: Signer, seed: [u8; 32]) -> Self {
+    /// The presence of a room that we are not in yet. `verifier` says whether the signatures of others are good.
+    pub fn new(channel: ChannelId, signer: Signer, verifier: Arc<dyn Verifier>, seed: [u8; 32]) -> Self {
         Self {
             channel,
             signer,
+            verifier,
             rng: ChaCha8Rng::from_seed(seed),
             own: None,
             last_sent_ms: 0,
@@ -299,7 +301,7 @@ impl Presence {
         if self.own.is_none() || ours || !self.members.is_news(now, via, &signed) {
             return Verdict::Ignore;
         }
-        if let Err(offence) = signed.verify() {
+        if let Err(offence) = signed.verify(&*self.verifier) {
             return self.reject(from, offence);
         }
         match self.take(now, via, Heard { signed, age_ms: 0 }) {
@@ -401,7 +403,7 @@ impl Presence {
             if author == self.signer.author() || !self.members.is_news(now, via, &heard.signed) {
                 continue;
             }
-            heard.signed.verify()?;
+            heard.signed.verify(&*self.verifier)?;
             // What is not taken is no news, or finds no place; neither is the answering peer's fault.
             _ = self.take(now, via, heard.clone());
         }

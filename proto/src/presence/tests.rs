@@ -6,7 +6,10 @@ use libp2p_identity::Keypair;
 use proptest::prelude::*;
 
 use super::*;
-use crate::channel::LOBBY;
+use crate::{
+    channel::LOBBY,
+    signature::{Ed25519, Signature},
+};
 
 mod room;
 
@@ -46,7 +49,7 @@ fn announcement(n: u8, sent_ms: u64, kind: Kind) -> SignedAnnouncement {
 }
 
 fn joined(n: u8) -> Presence {
-    let mut machine = Presence::new(lobby(), signer(n), [n; 32]);
+    let mut machine = Presence::new(lobby(), signer(n), Arc::new(Ed25519), [n; 32]);
     machine.handle(at(0), Input::Join(profile("me")));
     machine
 }
@@ -92,6 +95,26 @@ fn questions(outputs: &[Output]) -> Vec<(PeerId, u64)> {
     outputs.iter().filter_map(asked).collect()
 }
 
+/// Takes nobody's signature for good.
+#[derive(Debug)]
+struct Distrustful;
+
+impl Verifier for Distrustful {
+    fn is_good(&self, _: &Author, _: &[u8], _: &Signature) -> bool {
+        false
+    }
+}
+
+#[test]
+fn whether_a_signature_is_good_is_what_the_given_verifier_says() {
+    let mut machine = Presence::new(lobby(), signer(1), Arc::new(Distrustful), [1; 32]);
+    machine.handle(at(0), Input::Join(profile("me")));
+    let (verdict, outputs) = gossip(&mut machine, at(1), 3, announcement(2, 1, Kind::Hello));
+    assert_eq!(verdict, Verdict::Reject);
+    assert!(outputs.contains(&Output::Penalise { peer: peer(3), offence: Offence::BadSignature }));
+    assert!(!sees(&machine, at(1), 2));
+}
+
 #[test]
 fn a_hello_waits_for_somebody_to_hear_it_and_is_repeated_a_second_later() {
     let mut machine = joined(1);
@@ -99,7 +122,7 @@ fn a_hello_waits_for_somebody_to_hear_it_and_is_repeated_a_second_later() {
     machine.handle(at(5_000), Input::PeerUp(peer(2)));
     let outputs = drain(&mut machine);
     assert!(
-        matches!(&outputs[0], Output::Announce(signed) if signed.announcement.kind == Kind::Hello && signed.verify().is_ok())
+        matches!(&outputs[0], Output::Announce(signed) if signed.announcement.kind == Kind::Hello && signed.verify(&Ed25519).is_ok())
     );
     assert!(matches!(outputs[1], Output::Send { to, .. } if to == peer(2)));
     machine.handle_timeout(at(6_100));
@@ -474,7 +497,7 @@ proptest! {
         seed: [u8; 32],
         inputs in prop::collection::vec((0u64..30_000, 0u8..12, 0u64..4, 0u64..100_000, any::<bool>()), 1..200),
     ) {
-        let mut machine = Presence::new(lobby(), signer(1), seed);
+        let mut machine = Presence::new(lobby(), signer(1), Arc::new(Ed25519), seed);
         let mut now_ms = 0;
         for (step_ms, what, id, sent_ms, flag) in inputs {
             now_ms += step_ms;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proto::{
-    event::{Body, Entry, Event, Run, Signature, SignedEvent},
+    event::{Body, Entry, Event, Run, SignedEvent},
     hlc::Timestamp,
     ids::{Author, EventId, LogId, LogKey},
     log::{
@@ -10,6 +10,7 @@ use proto::{
         message::{MAX_VECTOR_ENTRIES, MAX_WANTS, Refusal, SyncRequest, SyncResponse, VectorEntry, VectorHash, Want},
     },
     offence::Offence,
+    signature::Signature,
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

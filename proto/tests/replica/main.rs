@@ -11,3 +11,4 @@ mod runs;
 mod schedules;
 mod sim;
 mod store;
+mod verifier;

@@ -6,6 +6,7 @@ use proto::{
     hlc::Timestamp,
     ids::{ChannelId, EventId, LogId},
     log::message::{MAX_RESPONSE_BYTES, MAX_RUNS_BYTES, SyncResponse},
+    signature::Ed25519,
     wire,
 };
 
@@ -44,7 +45,7 @@ fn mutate(run: &Run, how: u8, at: usize, bit: u8) -> Option<Run> {
         _ => {
             let mut bytes = run.signature.to_bytes();
             bytes[at % 64] ^= flip;
-            other.signature = proto::event::Signature::from_bytes(bytes);
+            other.signature = proto::signature::Signature::from_bytes(bytes);
         }
     }
     (other != *run).then_some(other)
@@ -55,7 +56,7 @@ proptest! {
     fn a_run_gives_back_the_very_events_it_was_made_of(count in 1usize..40, skip in 0usize..40) {
         let events = partly_signed(count, &[count - 1]);
         let part = &events[skip.min(count - 1)..];
-        prop_assert_eq!(Run::from_events(part).unwrap().verify().unwrap(), part);
+        prop_assert_eq!(Run::from_events(part).unwrap().verify(&Ed25519).unwrap(), part);
     }
 
     #[test]
@@ -63,7 +64,7 @@ proptest! {
         let events = chain(1, 7, START_MS, count + skip, 9);
         let run = Run::from_events(&events[skip..]).unwrap();
         if let Some(other) = mutate(&run, how, at, bit) {
-            prop_assert!(other.verify().is_err());
+            prop_assert!(other.verify(&Ed25519).is_err());
         }
     }
 
@@ -76,7 +77,7 @@ proptest! {
                 prop_assert_eq!(run.is_some(), signed.contains(&(to - 1)));
                 if let Some(run) = run {
                     prop_assert_eq!(run.last_seq(), to as u64);
-                    prop_assert!(run.verify().is_ok());
+                    prop_assert!(run.verify(&Ed25519).is_ok());
                 }
             }
         }
@@ -99,7 +100,7 @@ fn each_rule_of_a_log_has_its_refusal() {
     let refusal = |change: &dyn Fn(&mut Run)| {
         let mut other = run.clone();
         change(&mut other);
-        other.verify().unwrap_err()
+        other.verify(&Ed25519).unwrap_err()
     };
     assert_eq!(refusal(&|run| run.entries.clear()), InvalidRun::Length(0));
     assert_eq!(refusal(&|run| run.entries = vec![run.entries[0].clone(); 501]), InvalidRun::Length(501));
@@ -128,7 +129,7 @@ fn every_run_that_is_taken_can_be_passed_on_in_one_answer() {
     let (most, bytes) = (MAX_RUN_BYTES / (MAX_BODY_BYTES + MAX_HEADER_BYTES), MAX_BODY_BYTES);
     let fits = events(most, bytes);
     let run = Run::from_events(&fits).unwrap();
-    assert!(run.clone().verify().is_ok());
+    assert!(run.clone().verify(&Ed25519).is_ok());
     assert!(wire::encode(&run).len() <= MAX_RUNS_BYTES);
     assert!(wire::encode(&SyncResponse::Runs(vec![run.clone()])).len() <= MAX_RESPONSE_BYTES);
     let too_large = events(most + 1, bytes);
@@ -139,5 +140,5 @@ fn every_run_that_is_taken_can_be_passed_on_in_one_answer() {
         .map(|event| proto::event::Entry { hlc: event.event.hlc, body: event.event.body.clone() })
         .collect();
     forged.signature = too_large.last().unwrap().signature.unwrap();
-    assert!(matches!(forged.verify(), Err(InvalidRun::TooLarge(_))));
+    assert!(matches!(forged.verify(&Ed25519), Err(InvalidRun::TooLarge(_))));
 }

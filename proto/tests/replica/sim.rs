@@ -11,13 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use proto::{
     Keypair, PeerId,
     channel::RoomName,
-    event::{Body, Run, SignedEvent, Signer},
+    event::{Body, Run, SignedEvent},
     ids::{ChannelId, EventId, LogId, LogKey},
     log::{
         Fork, Input, Replica, RequestId,
         message::{Refusal, SyncRequest, SyncResponse},
     },
     offence::Offence,
+    signature::Signer,
     time::Now,
 };
 use rand::SeedableRng;

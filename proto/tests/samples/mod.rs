@@ -6,12 +6,13 @@ use proto::{
     channel::LOBBY,
     channel::RoomName,
     chat::ChatMessage,
-    event::{Body, Event, Run, SignedEvent, Signer},
+    event::{Body, Event, Run, SignedEvent},
     hlc::Timestamp,
     ids::{ChannelId, EventId, LogId, LogKey},
     live::Live,
     log::message::{Refusal, SyncRequest, SyncResponse, VectorEntry, VectorHash, Want},
     presence::{Announcement, Heard, Kind, PresenceRequest, PresenceResponse, Profile, SignedAnnouncement},
+    signature::Signer,
 };
 
 pub fn signer(secret: u8) -> Signer {

@@ -14,10 +14,11 @@ use node::model::NodeEvent;
 use proto::{
     call::{Question, Topic},
     channel::RoomName,
-    event::{Run, Signature},
+    event::Run,
     ids::EventId,
     live::Live,
     log::message::SyncRequest,
+    signature::Signature,
     wire,
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -103,7 +104,7 @@ fn forged(attacker: &Attacker, number: u64) -> Vec<u8> {
 
 fn in_anothers_name(attacker: &Attacker, number: u64) -> Vec<u8> {
     let mut run = attacker.run(attacker.event(number, "forged", 0));
-    let other = proto::event::Signer::new(proto::Keypair::generate_ed25519()).expect("the key is Ed25519");
+    let other = proto::signature::Signer::new(proto::Keypair::generate_ed25519()).expect("the key is Ed25519");
     run.author = other.author();
     live(run)
 }

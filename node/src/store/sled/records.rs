@@ -2,9 +2,10 @@
 //! decodes is one that this program wrote.
 
 use proto::{
-    event::{Body, Event, MAX_EVENT_BYTES, Signature, SignedEvent},
+    event::{Body, Event, MAX_EVENT_BYTES, SignedEvent},
     hlc::Timestamp,
     ids::{ChannelId, EventId, LogId, LogKey},
+    signature::Signature,
     wire,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -37,7 +37,7 @@ impl Room {
     }
 
     fn start(&mut self, n: usize) {
-        let mut machine = Presence::new(lobby(), signer(n as u8), self.rng.random());
+        let mut machine = Presence::new(lobby(), signer(n as u8), Arc::new(Ed25519), self.rng.random());
         machine.handle(at(self.now_ms), Input::Join(profile("node")));
         self.nodes.insert(n, machine);
         let others: Vec<usize> = self.nodes.keys().copied().filter(|other| *other != n).collect();

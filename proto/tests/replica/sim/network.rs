@@ -1,5 +1,7 @@
 //! What makes the simulated network go: the queue of what will happen, and the drivers around the replicas.
 
+use std::sync::Arc;
+
 use proto::{
     PeerId,
     channel::WritePolicy,
@@ -10,6 +12,7 @@ use proto::{
         Config, Input, Output, Replica, RequestId,
         message::{MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, SyncRequest, SyncResponse},
     },
+    signature::Ed25519,
 };
 use rand::RngExt;
 
@@ -34,6 +37,7 @@ impl Sim {
             channel: channel(),
             policy: WritePolicy::Anyone,
             signer: node.signer.clone(),
+            verifier: Arc::new(Ed25519),
             own_log: node.log,
             seed,
         });

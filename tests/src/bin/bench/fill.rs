@@ -14,9 +14,10 @@ use proto::{
     Keypair,
     channel::{LOBBY, RoomName},
     chat::ChatMessage,
-    event::{Event, SignedEvent, Signer},
+    event::{Event, SignedEvent},
     hlc::Timestamp,
     ids::{EventId, LogId},
+    signature::Signer,
 };
 use tokio::sync::oneshot;
 
