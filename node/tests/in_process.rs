@@ -47,6 +47,7 @@ async fn start(number: u8, bootstrap: &[&Node]) -> Node {
         snapshot,
         clock: Arc::new(SystemClock::default()),
         spawn: Arc::new(TokioSpawn),
+        verifier: Arc::new(proto::signature::Ed25519),
         seed: [number; 32],
     })
     .await

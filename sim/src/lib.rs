@@ -11,6 +11,7 @@
 //! | [`hostile`] | hosts that do not keep to the protocol |
 //! | [`cores`] | the same with the state machines of `proto` alone, for very many hosts |
 //! | [`report`] | what a run leaves: figures, checks, charts |
+//! | [`Sim`] | a scenario put together in a few calls, for tests |
 //! | [`cli`] | the program `sim` |
 //!
 //! A run has a thread and a tokio runtime of its own, whose clock is paused: when nothing is left to do at one instant, time jumps to
@@ -18,6 +19,7 @@
 //! ([`interpose`]), so that one seed gives one history. Since libp2p numbers connections for the whole process, that
 //! holds for the first run of a process; `sim` makes one run in each.
 
+mod builder;
 pub mod cli;
 pub mod cores;
 pub mod hostile;
@@ -25,3 +27,5 @@ pub mod net;
 pub mod report;
 pub mod scenario;
 pub mod world;
+
+pub use builder::{Sim, group};

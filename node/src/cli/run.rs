@@ -193,6 +193,7 @@ fn parts(
         snapshot,
         clock: Arc::new(SystemClock::default()),
         spawn: Arc::new(TokioSpawn),
+        verifier: Arc::new(proto::signature::Ed25519),
         seed: rand::random(),
     })
 }

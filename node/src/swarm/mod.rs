@@ -49,7 +49,7 @@ use proto::{
     ids::LogId,
     presence::Profile,
     rate::TokenBucket,
-    signature::{Ed25519, Signer},
+    signature::{Signer, Verifier},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::sync::{broadcast, mpsc};
@@ -120,6 +120,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// What runs the node's tasks.
     pub spawn: Arc<dyn Spawn>,
+    /// What checks signatures.
+    pub verifier: Arc<dyn Verifier>,
     /// Seeds every random decision of the node.
     pub seed: [u8; 32],
 }
@@ -156,7 +158,7 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`].
 pub async fn start(parts: Parts) -> Result<Handle, StartError> {
-    let Parts { keypair, settings, transport, store, snapshot, clock, spawn, seed } = parts;
+    let Parts { keypair, settings, transport, store, snapshot, clock, spawn, verifier, seed } = parts;
     let peer_id = keypair.public().to_peer_id();
     let signer = Signer::new(keypair.clone()).ok_or(StartError::KeyType)?;
     let profile = Profile::new(&settings.name, "").map_err(|error| StartError::Name(error.to_string()))?;
@@ -185,7 +187,7 @@ pub async fn start(parts: Parts) -> Result<Handle, StartError> {
             snapshot.heads,
             profile,
             signer,
-            Arc::new(Ed25519),
+            verifier,
             own_log,
             StdRng::from_rng(&mut rng),
         ),

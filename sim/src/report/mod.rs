@@ -5,3 +5,7 @@ mod names;
 
 pub use model::*;
 pub use names::*;
+/// Temporary.
+pub fn check(_: &crate::scenario::Scenario, _: &std::collections::BTreeMap<String, f64>) -> Vec<Outcome> {
+    Vec::new()
+}

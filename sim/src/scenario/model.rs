@@ -28,6 +28,9 @@ pub struct Scenario {
     /// The network between all hosts.
     #[serde(default)]
     pub network: Network,
+    /// How every node is set up.
+    #[serde(default)]
+    pub node: NodeSettings,
     /// Hosts of one kind.
     #[serde(rename = "group")]
     pub groups: Vec<Group>,
@@ -70,6 +73,20 @@ pub struct Network {
     pub loss: f64,
     /// Milliseconds of bytes that wait before a full link until packets are lost.
     pub queue_ms: u64,
+}
+
+/// How every node is set up. Thousands share one process: what a node allocates ahead decides how many fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeSettings {
+    /// Connected peers below which it looks for more.
+    pub connections_low: usize,
+    /// Connected peers above which it lets the least useful go.
+    pub connections_high: usize,
+    /// Connected peers at most.
+    pub connections_max: usize,
+    /// Peers in each of Kademlia's buckets; the product has 20.
+    pub bucket_peers: usize,
 }
 
 /// Hosts of one kind.
@@ -397,6 +414,19 @@ impl Default for Network {
     /// One region, 20 ms from anywhere to anywhere.
     fn default() -> Self {
         Self { regions: vec!["here".into()], latency_ms: vec![vec![20.0]], jitter: 0.1, loss: 0.0, queue_ms: 200 }
+    }
+}
+
+impl Default for NodeSettings {
+    /// As the product, but for Kademlia's buckets.
+    fn default() -> Self {
+        let connections = proto::connectivity::Settings::default();
+        Self {
+            connections_low: connections.low,
+            connections_high: connections.high,
+            connections_max: connections.max,
+            bucket_peers: 8,
+        }
     }
 }
 

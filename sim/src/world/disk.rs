@@ -1,0 +1,243 @@
+//! The disk of a simulated host: a store in memory that takes its time, fails now and then, and loses what was not flushed when its
+//! machine crashes.
+//!
+//! | a batch is | until |
+//! |---|---|
+//! | waiting | the flush under way, if any, has ended |
+//! | being flushed | [`scenario::Disk::sync_ms`] have passed; all that waits is flushed together, as the product's store does |
+//! | durable, or refused | |
+//!
+//! At a crash, what was waiting or being flushed is cut off at a random place: the batches before it are durable though nobody was
+//! told, the rest is lost. What was answered stays, whatever happens; that is what a node relies on, and what
+//! [`Disk::holds`] lets the simulator verify.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use node::store::{Batch, Before, Reply, Request, Snapshot, Store, StoreError, memory::MemoryStore};
+use proto::ids::{ChannelId, EventId, LogId};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tokio::sync::oneshot;
+
+use crate::scenario;
+
+/// Batches that may wait. A node has one under way at a time, so that more say that something is wrong.
+pub const MAX_WAITING: usize = 16;
+
+/// What is durable.
+struct Platter {
+    store: MemoryStore,
+    /// Of each channel, the ids of its events laid over each other: equal if the same events are held.
+    digests: BTreeMap<ChannelId, u64>,
+}
+
+impl Platter {
+    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+        let events: Vec<(ChannelId, EventId)> =
+            batch.events.iter().map(|event| (event.event.channel, event.id)).collect();
+        let (reply, mut answer) = oneshot::channel();
+        self.store.submit(Request::Commit { batch, reply })?;
+        // The store in memory has answered by now.
+        answer.try_recv().unwrap_or(Err(StoreError::Closed))?;
+        for (channel, id) in events {
+            *self.digests.entry(channel).or_default() ^=
+                id.0.iter().fold(0, |sum: u64, byte| sum.rotate_left(8) ^ u64::from(*byte));
+        }
+        Ok(())
+    }
+}
+
+/// What survives the end of a node.
+pub struct Disk {
+    platter: Arc<Mutex<Platter>>,
+    settings: scenario::Disk,
+    rng: ChaCha8Rng,
+    opened: Option<Opened>,
+}
+
+impl Disk {
+    /// An empty one.
+    pub fn new(settings: scenario::Disk, log: LogId, seed: [u8; 32]) -> Self {
+        let platter = Platter { store: MemoryStore::new(log), digests: BTreeMap::new() };
+        Self { platter: Arc::new(Mutex::new(platter)), settings, rng: ChaCha8Rng::from_seed(seed), opened: None }
+    }
+
+    /// Opens it for a life of the node.
+    pub fn open(&mut self) -> (Arc<Opened>, Snapshot) {
+        let store = lock(&self.platter).store.reopen();
+        let snapshot = store.snapshot();
+        let opened = Opened {
+            platter: Arc::clone(&self.platter),
+            store,
+            settings: self.settings,
+            queue: Arc::new(Mutex::new(Queue {
+                waiting: VecDeque::new(),
+                flushing: false,
+                crashed: false,
+                rng: ChaCha8Rng::from_rng(&mut self.rng),
+            })),
+        };
+        self.opened = Some(opened.clone());
+        (Arc::new(opened), snapshot)
+    }
+
+    /// The machine or the process went down while it was open.
+    pub fn crash(&mut self) {
+        let Some(opened) = self.opened.take() else { return };
+        let mut queue = lock(&opened.queue);
+        queue.crashed = true;
+        let survive = self.rng.random_range(0..=queue.waiting.len());
+        for (batch, _) in queue.waiting.drain(..).take(survive) {
+            // Whether it fits or not, nobody is left to be told.
+            let _ = lock(&self.platter).commit(batch);
+        }
+    }
+
+    /// Whether an event is on it.
+    pub fn holds(&self, channel: ChannelId, id: EventId) -> bool {
+        let (reply, mut answer) = oneshot::channel();
+        let request = Request::History { channel, before: Before::Event(id), limit: 0, reply };
+        let store = lock(&self.platter).store.reopen();
+        // The store in memory answers at once.
+        store.submit(request).is_ok() && matches!(answer.try_recv(), Ok(Ok(Some(_))))
+    }
+
+    /// A number that is equal for two disks if they hold the same events of a channel.
+    pub fn digest(&self, channel: ChannelId) -> u64 {
+        lock(&self.platter).digests.get(&channel).copied().unwrap_or(0)
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Queue {
+    waiting: VecDeque<(Batch, Reply<()>)>,
+    flushing: bool,
+    crashed: bool,
+    rng: ChaCha8Rng,
+}
+
+/// A disk as one life of a node sees it.
+#[derive(Clone)]
+pub struct Opened {
+    platter: Arc<Mutex<Platter>>,
+    /// For reads; closed with this life of the node.
+    store: MemoryStore,
+    settings: scenario::Disk,
+    queue: Arc<Mutex<Queue>>,
+}
+
+impl Opened {
+    fn commit(&self, batch: Batch, reply: Reply<()>) -> Result<(), StoreError> {
+        let mut queue = lock(&self.queue);
+        if queue.crashed {
+            return Err(StoreError::Closed);
+        }
+        if queue.waiting.len() >= MAX_WAITING {
+            return Err(StoreError::Overloaded);
+        }
+        queue.waiting.push_back((batch, reply));
+        if !std::mem::replace(&mut queue.flushing, true) {
+            // Not one of the node's own tasks: what has reached the disk is not stopped by the end of the process.
+            tokio::spawn(self.clone().flush());
+        }
+        Ok(())
+    }
+
+    /// Flushes until nothing waits.
+    async fn flush(self) {
+        loop {
+            let count = lock(&self.queue).waiting.len();
+            tokio::time::sleep(Duration::from_millis(self.settings.sync_ms)).await;
+            let mut queue = lock(&self.queue);
+            if queue.crashed {
+                return;
+            }
+            for _ in 0..count {
+                let Some((batch, reply)) = queue.waiting.pop_front() else { break };
+                if self.settings.fail > 0.0 && queue.rng.random_bool(self.settings.fail) {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(Err(StoreError::DiskFull { free_bytes: 0, reserve_bytes: 1 }));
+                } else {
+                    let _ = reply.send(lock(&self.platter).commit(batch));
+                }
+            }
+            if queue.waiting.is_empty() {
+                queue.flushing = false;
+                return;
+            }
+        }
+    }
+}
+
+impl Store for Opened {
+    fn submit(&self, request: Request) -> Result<(), StoreError> {
+        match request {
+            Request::Commit { batch, reply } => self.commit(batch, reply),
+            read => self.store.submit(read),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(room: &str) -> Batch {
+        Batch { rooms: vec![(room.into(), true)], ..Batch::default() }
+    }
+
+    fn submit(disk: &Opened, room: &str) -> oneshot::Receiver<Result<(), StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        disk.submit(Request::Commit { batch: batch(room), reply }).unwrap();
+        answer
+    }
+
+    fn disk(fail: f64, seed: u8) -> Disk {
+        Disk::new(scenario::Disk { sync_ms: 10, fail }, LogId(1), [seed; 32])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_is_durable_after_the_time_of_a_flush_and_not_before() {
+        let mut disk = disk(0.0, 1);
+        let start = tokio::time::Instant::now();
+        let (opened, _) = disk.open();
+        submit(&opened, "a").await.unwrap().unwrap();
+        assert_eq!(start.elapsed(), Duration::from_millis(10));
+        disk.crash();
+        assert_eq!(disk.open().1.rooms, ["a"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crash_keeps_what_was_answered_and_a_beginning_of_the_rest() {
+        let mut kept = std::collections::BTreeSet::new();
+        for seed in 0..50 {
+            let mut disk = disk(0.0, seed);
+            let (opened, _) = disk.open();
+            submit(&opened, "answered").await.unwrap().unwrap();
+            let unanswered = [submit(&opened, "b"), submit(&opened, "c")];
+            disk.crash();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            for answer in unanswered {
+                assert!(answer.await.is_err(), "nobody is told after a crash");
+            }
+            kept.insert(disk.open().1.rooms);
+        }
+        let wanted: [&[&str]; 3] = [&["answered"], &["answered", "b"], &["answered", "b", "c"]];
+        assert!(kept.iter().map(|rooms| rooms.iter().map(String::as_str).collect::<Vec<_>>()).eq(wanted), "{kept:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failing_disk_refuses_and_keeps_nothing_of_the_batch() {
+        let mut disk = disk(1.0, 1);
+        let (opened, _) = disk.open();
+        assert!(submit(&opened, "a").await.unwrap().is_err());
+        assert!(disk.open().1.rooms.is_empty());
+    }
+}

@@ -1,0 +1,97 @@
+//! What each host did last, for whoever wants to know why a run failed.
+
+use std::collections::VecDeque;
+
+/// Deeds kept of each host; older ones are forgotten. 40 bytes each.
+pub const KEPT: usize = 24;
+
+/// Something a host did, or that happened to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// It was started.
+    Started,
+    /// It began to leave.
+    Leaving,
+    /// Its process was killed.
+    Killed,
+    /// Its machine lost power.
+    PoweredOff,
+    /// A message of its user was acknowledged.
+    Said([u8; 32]),
+    /// A message of its user was refused.
+    Refused,
+    /// A message was shown to its user.
+    Shown([u8; 32]),
+    /// It connected to another host.
+    Connected(u32),
+    /// Its last connection to another host closed.
+    Disconnected(u32),
+}
+
+/// The last deeds of all hosts.
+#[derive(Default)]
+pub struct History {
+    hosts: Vec<VecDeque<(u64, Deed)>>,
+}
+
+impl History {
+    /// For so many hosts.
+    pub fn new(hosts: usize) -> Self {
+        Self { hosts: vec![VecDeque::new(); hosts] }
+    }
+
+    /// A host did something.
+    pub fn note(&mut self, host: usize, now_ms: u64, deed: Deed) {
+        let deeds = &mut self.hosts[host];
+        if deeds.len() >= KEPT {
+            deeds.pop_front();
+        }
+        deeds.push_back((now_ms, deed));
+    }
+
+    /// What some hosts did last, oldest first, one line each.
+    pub fn tell(&self, hosts: &[usize], name: impl Fn(usize) -> String) -> Vec<String> {
+        let mut deeds: Vec<(u64, usize, Deed)> = Vec::new();
+        for host in hosts {
+            deeds.extend(self.hosts[*host].iter().map(|(at_ms, deed)| (*at_ms, *host, *deed)));
+        }
+        // Stable: what one host did in one millisecond keeps its order.
+        deeds.sort_by_key(|(at_ms, ..)| *at_ms);
+        let line = |(at_ms, host, deed): (u64, usize, Deed)| {
+            format!("{:>9.3} s  {}  {}", at_ms as f64 / 1_000.0, name(host), describe(deed, &name))
+        };
+        deeds.into_iter().map(line).collect()
+    }
+}
+
+fn describe(deed: Deed, name: impl Fn(usize) -> String) -> String {
+    let short = |id: [u8; 32]| hex::encode(&id[..6]);
+    match deed {
+        Deed::Started => "started".into(),
+        Deed::Leaving => "began to leave".into(),
+        Deed::Killed => "was killed".into(),
+        Deed::PoweredOff => "lost power".into(),
+        Deed::Said(id) => format!("said {}", short(id)),
+        Deed::Refused => "refused to say something".into(),
+        Deed::Shown(id) => format!("showed {}", short(id)),
+        Deed::Connected(host) => format!("connected to {}", name(host as usize)),
+        Deed::Disconnected(host) => format!("lost {}", name(host as usize)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_deeds_of_several_hosts_are_told_in_the_order_of_time() {
+        let mut history = History::new(2);
+        for at in 0..100 {
+            history.note(1, at, Deed::Refused);
+        }
+        history.note(0, 98, Deed::Connected(1));
+        let told = history.tell(&[0, 1], |host| format!("host-{host}"));
+        assert_eq!(told.len(), KEPT + 1);
+        assert_eq!(told[KEPT - 2], "    0.098 s  host-0  connected to host-1");
+    }
+}

@@ -1,0 +1,184 @@
+//! One simulated host: its identity, clock and disk, and the node that runs on it, while one does.
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use libp2p::{Multiaddr, PeerId, identity::Keypair, multiaddr::Protocol};
+use node::{
+    handle::Handle,
+    swarm::{self, Parts, Resources, Settings, StartError},
+};
+use proto::{channel::RoomName, ids::LogId, signature::Verifier};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tokio::time::Instant;
+
+use super::{clock::HostClock, disk::Disk, ledger::Session, tasks::Tasks};
+use crate::{
+    net::{self, Network},
+    scenario::{Ending, Group, NodeSettings},
+};
+
+/// What a running node consists of, for the simulator.
+pub struct Life {
+    /// The way to it; a hostile host may have none.
+    pub handle: Option<Handle>,
+    /// All of its tasks.
+    pub tasks: Tasks,
+}
+
+/// A host.
+pub struct Host {
+    /// Index of its group.
+    pub group: usize,
+    /// Index of its region.
+    pub region: usize,
+    /// Its place in the network.
+    pub net: net::Host,
+    /// Its key.
+    pub keypair: Keypair,
+    /// Indices of the rooms it is in.
+    pub rooms: Vec<usize>,
+    /// What survives.
+    pub disk: Disk,
+    /// Its clock.
+    pub clock: HostClock,
+    /// The node, while it runs and is not leaving.
+    pub life: Option<Life>,
+    /// The node, while it leaves.
+    pub leaving: Option<Life>,
+    /// How often it was started.
+    pub lives: u32,
+    /// When it was up.
+    pub sessions: Vec<Session>,
+    rng: ChaCha8Rng,
+}
+
+impl Host {
+    /// A host that was never started.
+    pub fn new(
+        group: usize,
+        settings: &Group,
+        region: usize,
+        net: net::Host,
+        rooms: Vec<usize>,
+        start: Instant,
+        seed: [u8; 32],
+    ) -> Self {
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        let (skew, drift) = (rng.random_range(-1.0..=1.0), rng.random_range(-1.0..=1.0));
+        Self {
+            group,
+            region,
+            net,
+            keypair: keypair(rng.random()),
+            rooms,
+            disk: Disk::new(settings.disk, LogId(rng.random()), rng.random()),
+            clock: HostClock::new(start, &settings.clock, skew, drift),
+            life: None,
+            leaving: None,
+            lives: 0,
+            sessions: Vec::new(),
+            rng,
+        }
+    }
+
+    /// Its peer id.
+    pub fn peer_id(&self) -> PeerId {
+        self.keypair.public().to_peer_id()
+    }
+
+    /// Where others dial it.
+    pub fn address(&self, network: &Network) -> Multiaddr {
+        network.public_address(self.net).with(Protocol::P2p(self.peer_id()))
+    }
+
+    /// Whether its node runs and is not leaving.
+    pub fn is_up(&self) -> bool {
+        self.life.is_some()
+    }
+
+    /// Whether nothing runs.
+    pub fn is_down(&self) -> bool {
+        self.life.is_none() && self.leaving.is_none()
+    }
+
+    /// Starts a node.
+    ///
+    /// # Errors
+    /// [`StartError`]: the scenario asks for something that a node does not take.
+    pub async fn start(
+        &mut self,
+        network: &Network,
+        tuning: &NodeSettings,
+        verifier: Arc<dyn Verifier>,
+        name: String,
+        rooms: Vec<RoomName>,
+        bootstrap: Vec<Multiaddr>,
+    ) -> Result<Handle, StartError> {
+        network.power_on(self.net);
+        let (store, snapshot) = self.disk.open();
+        let tasks = Tasks::default();
+        let handle = swarm::start(Parts {
+            keypair: self.keypair.clone(),
+            settings: Settings {
+                name,
+                listen: vec![network.listen_address(self.net)],
+                bootstrap,
+                rooms,
+                mdns: false,
+                connections: tuning.connections(),
+                resources: tuning.resources(),
+                closed_network: false,
+            },
+            transport: network.transport(self.net, self.peer_id()),
+            store,
+            snapshot,
+            clock: Arc::new(self.clock),
+            spawn: Arc::new(tasks.clone()),
+            verifier,
+            seed: self.rng.random(),
+        })
+        .await?;
+        self.life = Some(Life { handle: Some(handle.clone()), tasks });
+        Ok(handle)
+    }
+
+    /// Ends what runs, at once and without a word of its own.
+    pub fn crash(&mut self, network: &Network, how: Ending) {
+        match how {
+            Ending::PowerCut => network.power_off(self.net),
+            Ending::Kill | Ending::Leave => network.kill(self.net),
+        }
+        for life in [self.life.take(), self.leaving.take()].into_iter().flatten() {
+            life.tasks.abort();
+        }
+        self.disk.crash();
+    }
+}
+
+fn keypair(seed: [u8; 32]) -> Keypair {
+    Keypair::ed25519_from_bytes(seed).expect("any 32 bytes are an Ed25519 key")
+}
+
+impl NodeSettings {
+    fn connections(&self) -> proto::connectivity::Settings {
+        proto::connectivity::Settings {
+            low: self.connections_low,
+            high: self.connections_high,
+            max: self.connections_max,
+        }
+    }
+
+    fn resources(&self) -> Resources {
+        Resources {
+            // Whoever lags reads the history instead, as a user's program does.
+            reports: REPORTS,
+            bucket_peers: NonZeroUsize::new(self.bucket_peers).unwrap_or(NonZeroUsize::MIN),
+            // The process is not one node.
+            memory_bytes: None,
+        }
+    }
+}
+
+/// Reports that a node keeps for its user: allocated ahead, about 200 bytes each.
+const REPORTS: usize = 256;

@@ -1,0 +1,130 @@
+//! What the tasks around a node tell the world: shown messages, connections, lookups. All of it is noted at once, under a lock that
+//! nobody waits for, since a run has one thread.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use node::{handle::Handle, model::NodeEvent};
+use proto::channel::RoomName;
+use tokio::{sync::broadcast::error::RecvError, time::Instant};
+
+use super::{history::Deed, ledger::Ledger};
+
+/// One lookup and what came of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lookup {
+    /// When it began, in milliseconds.
+    pub at_ms: u64,
+    /// Milliseconds that it took.
+    pub took_ms: u64,
+    /// Questions asked.
+    pub requests: u64,
+    /// Whether a provider was found.
+    pub found: bool,
+}
+
+/// The notes.
+pub struct Notes {
+    /// What was said and shown.
+    pub ledger: Ledger,
+    /// By host, the hosts it is connected to.
+    pub connected: Vec<BTreeSet<u32>>,
+    /// Lookups that have ended.
+    pub lookups: Vec<Lookup>,
+    /// Hosts whose node has said goodbye and stopped, with the numbers of their lives.
+    pub left: Vec<(usize, u32)>,
+    /// Never iterated.
+    by_peer_id: HashMap<String, u32>,
+}
+
+/// The notes, and the time.
+#[derive(Clone)]
+pub struct Shared {
+    notes: Arc<Mutex<Notes>>,
+    start: Instant,
+}
+
+impl Shared {
+    /// Empty notes on hosts with these peer ids.
+    pub fn new(start: Instant, peer_ids: Vec<String>) -> Self {
+        let hosts = peer_ids.len();
+        let notes = Notes {
+            ledger: Ledger::new(hosts),
+            connected: vec![BTreeSet::new(); hosts],
+            lookups: Vec::new(),
+            left: Vec::new(),
+            by_peer_id: peer_ids.into_iter().zip(0..).collect(),
+        };
+        Self { notes: Arc::new(Mutex::new(notes)), start }
+    }
+
+    /// The notes.
+    pub fn lock(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Milliseconds from the start.
+    pub fn now_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Notes what a node reports, until it ends.
+    pub async fn watch(self, host: usize, handle: Handle, rooms: Vec<RoomName>) {
+        let mut reports = handle.subscribe();
+        loop {
+            match reports.recv().await {
+                Ok(event) => self.note(host, event),
+                Err(RecvError::Lagged(_)) => self.catch_up(host, &handle, &rooms).await,
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn note(&self, host: usize, event: NodeEvent) {
+        let now_ms = self.now_ms();
+        let mut notes = self.lock();
+        match event {
+            NodeEvent::Message(message) => {
+                if let Some(id) = event_id(&message.id) {
+                    notes.ledger.shown(now_ms, host, id);
+                }
+            }
+            NodeEvent::PeerConnected { peer_id, .. } => {
+                if let Some(&other) = notes.by_peer_id.get(&peer_id) {
+                    notes.connected[host].insert(other);
+                    notes.ledger.history.note(host, now_ms, Deed::Connected(other));
+                }
+            }
+            NodeEvent::PeerDisconnected { peer_id } => {
+                if let Some(&other) = notes.by_peer_id.get(&peer_id) {
+                    notes.connected[host].remove(&other);
+                    notes.ledger.history.note(host, now_ms, Deed::Disconnected(other));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Reports were missed: history has every message.
+    async fn catch_up(&self, host: usize, handle: &Handle, rooms: &[RoomName]) {
+        for room in rooms {
+            // `Err` when the node stops; then there is nobody to read it.
+            let Ok(messages) = handle.history(room.clone(), None, node::handle::MAX_HISTORY_LIMIT).await else {
+                return;
+            };
+            let now_ms = self.now_ms();
+            let mut notes = self.lock();
+            for id in messages.iter().filter_map(|message| event_id(&message.id)) {
+                notes.ledger.read(now_ms, host, id);
+            }
+        }
+    }
+}
+
+/// The bytes of an id in hexadecimal.
+pub fn event_id(text: &str) -> Option<[u8; 32]> {
+    let mut id = [0; 32];
+    hex::decode_to_slice(text, &mut id).ok().map(|()| id)
+}
