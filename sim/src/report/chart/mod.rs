@@ -1,0 +1,215 @@
+//! Charts over virtual time, as SVG that is part of the page.
+//!
+//! Colours are written as the constants in [`colour`], which the page's style sheet replaces: so a chart is readable on a light ground and
+//! on a dark one. Text stays text, in the reader's own fonts.
+//!
+//! What happened ([`Mark`]) is a vertical line in every chart. Its label stands above the chart, in the first of
+//! [`labels::ROWS`] rows where it has room; without room, only the line is drawn.
+
+mod axis;
+mod labels;
+
+use plotters::{
+    chart::ChartContext,
+    coord::{
+        Shift,
+        ranged1d::{AsRangedCoord, ValueFormatter},
+        types::RangedCoordf64,
+    },
+    prelude::*,
+};
+
+use self::axis::Axis;
+use super::{Mark, Series, Unit, numbers::on_axis};
+
+/// Colours as they stand in the SVG. The style sheet knows them by these values.
+pub(super) mod colour {
+    use plotters::style::RGBColor;
+
+    /// Letters.
+    pub(crate) const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
+    /// Lines of the grid and the axes.
+    pub(crate) const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
+    /// Vertical lines where something happened.
+    pub(crate) const MARK: RGBColor = RGBColor(0x99, 0x99, 0x99);
+    /// The first curve and the second.
+    pub(crate) const CURVES: [RGBColor; 2] = [RGBColor(0x1F, 0x6F, 0xB4), RGBColor(0xC8, 0x55, 0x0A)];
+}
+
+/// Width of a chart in its own pixels; the page scales it. Narrow enough for letters that can be read on a phone.
+const WIDTH: u32 = 480;
+/// Height below the labels of marks.
+const HEIGHT: u32 = 220;
+/// Size of letters. SVG shows them smaller by 1.24, as plotters has it.
+const LETTERS: f64 = 15.0;
+/// Curves in one chart at most: there are no more colours.
+pub(super) const MAX_CURVES: usize = colour::CURVES.len();
+
+/// A chart of these curves, from the start to `end_s`. `None` when none has a point.
+pub(super) fn chart(curves: &[&Series], unit: Unit, end_s: f64, marks: &[Mark]) -> Option<String> {
+    let values: Vec<f64> = curves.iter().flat_map(|curve| &curve.points).map(|(_, value)| *value).collect();
+    let axis = Axis::for_values(&values, unit)?;
+    let last_s = curves.iter().flat_map(|curve| &curve.points).map(|(at_s, _)| *at_s).fold(end_s, f64::max);
+    let drawing = Drawing { curves, unit, end_s: if last_s > 0.0 { last_s } else { 1.0 }, marks };
+    let mut svg = String::new();
+    // Drawing into a string does not fail; if it did, the page would do without this chart.
+    let drawn = match axis {
+        Axis::Linear(low, high) => drawing.draw(&mut svg, low..high, low),
+        Axis::Logarithmic(low, high) => drawing.draw(&mut svg, (low..high).log_scale(), low),
+    };
+    drawn.ok().map(|()| svg)
+}
+
+struct Drawing<'a> {
+    curves: &'a [&'a Series],
+    unit: Unit,
+    end_s: f64,
+    marks: &'a [Mark],
+}
+
+type Failed<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
+
+impl Drawing<'_> {
+    fn draw<'svg, Y>(&self, svg: &'svg mut String, y: Y, lowest: f64) -> Result<(), Failed<'svg>>
+    where
+        Y: AsRangedCoord<Value = f64>,
+        Y::CoordDescType: ValueFormatter<f64>,
+    {
+        let x_of = |at_s: f64| {
+            (labels::LEFT as f64 + at_s / self.end_s * f64::from(WIDTH - labels::LEFT - labels::RIGHT)) as i32
+        };
+        let (labels, rows) = labels::placed(self.marks, self.end_s, WIDTH, x_of);
+        let head = rows * labels::ROW_HEIGHT + 8;
+        let root = SVGBackend::with_string(svg, (WIDTH, HEIGHT + head)).into_drawing_area();
+        let mut chart = ChartBuilder::on(&root)
+            .margin_top(head)
+            .margin_right(labels::RIGHT)
+            .x_label_area_size(24)
+            .y_label_area_size(labels::LEFT)
+            .build_cartesian_2d(0.0..self.end_s, y)?;
+        self.mesh(&mut chart)?;
+        self.draw_marks(&root, &labels, head)?;
+        for (curve, colour) in self.curves.iter().zip(colour::CURVES) {
+            // A logarithm has no place for nothing: it lies on the lower edge.
+            let points = curve.points.iter().map(|(at_s, value)| (*at_s, value.max(lowest)));
+            chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
+            if curve.points.len() == 1 {
+                chart.draw_series(points.map(|point| Circle::new(point, 3, colour.filled())))?;
+            }
+        }
+        root.present()
+    }
+
+    fn mesh<'a, Y>(
+        &self,
+        chart: &mut ChartContext<'_, SVGBackend<'a>, Cartesian2d<RangedCoordf64, Y>>,
+    ) -> Result<(), Failed<'a>>
+    where
+        Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    {
+        let letters = ("sans-serif", LETTERS).into_font().color(&colour::INK);
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .max_light_lines(0)
+            .bold_line_style(colour::GRID)
+            .axis_style(colour::GRID)
+            .label_style(letters)
+            .x_labels(7)
+            .y_labels(6)
+            .x_label_formatter(&|at_s| clock(*at_s))
+            .y_label_formatter(&|value| on_axis(*value, self.unit))
+            .draw()
+    }
+
+    fn draw_marks<'a>(
+        &self,
+        root: &DrawingArea<SVGBackend<'a>, Shift>,
+        labels: &[labels::Label],
+        head: u32,
+    ) -> Result<(), Failed<'a>> {
+        let letters = ("sans-serif", LETTERS).into_font().color(&colour::INK);
+        let bottom = (HEIGHT + head) as i32 - 24;
+        for label in labels {
+            let top = label.row.map_or(head, |row| (row + 1) * labels::ROW_HEIGHT) as i32;
+            root.draw(&PathElement::new([(label.x, top), (label.x, bottom)], colour::MARK))?;
+            if let Some(row) = label.row {
+                root.draw_text(&label.text, &letters, (label.text_x, (row * labels::ROW_HEIGHT) as i32 + 2))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Minutes and seconds.
+fn clock(at_s: f64) -> String {
+    let seconds = at_s.round() as u64;
+    if seconds >= 3600 {
+        format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    } else {
+        format!("{}:{:02}", seconds / 60, seconds % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(values: &[f64]) -> Series {
+        Series { points: values.iter().enumerate().map(|(index, value)| (index as f64 * 5.0, *value)).collect() }
+    }
+
+    fn texts(svg: &str) -> Vec<String> {
+        let document = roxmltree::Document::parse(svg).unwrap();
+        let texts = document
+            .descendants()
+            .filter(|node| node.has_tag_name((document.root_element().tag_name().namespace().unwrap(), "text")));
+        texts.map(|node| node.text().unwrap_or_default().trim().to_owned()).collect()
+    }
+
+    #[test]
+    fn without_points_there_is_no_chart() {
+        assert_eq!(chart(&[&Series::default()], Unit::Count, 60.0, &[]), None);
+        assert_eq!(chart(&[], Unit::Count, 60.0, &[]), None);
+    }
+
+    #[test]
+    fn each_curve_is_one_line_in_its_own_colour() {
+        let svg =
+            chart(&[&series(&[1.0, 2.0, 3.0]), &series(&[2.0, 4.0, 6.0])], Unit::Milliseconds, 10.0, &[]).unwrap();
+        let document = roxmltree::Document::parse(&svg).unwrap();
+        for colour in ["#1F6FB4", "#C8550A"] {
+            let curve = document.descendants().find(|node| node.attribute("stroke") == Some(colour)).unwrap();
+            assert_eq!(curve.attribute("points").unwrap().split_whitespace().count(), 3);
+        }
+    }
+
+    #[test]
+    fn axes_are_labelled_with_time_and_unit() {
+        let svg = chart(&[&series(&[0.2, 0.9, 1.0])], Unit::Share, 120.0, &[]).unwrap();
+        let texts = texts(&svg);
+        for wanted in ["0 %", "100 %", "0:00", "1:00", "2:00"] {
+            assert!(texts.iter().any(|text| text == wanted), "{wanted} in {texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_mark_is_labelled_and_its_text_cannot_be_markup() {
+        let marks = [Mark { at_s: 30.0, text: "</svg><script>".into() }];
+        let svg = chart(&[&series(&[1.0, 2.0])], Unit::Count, 60.0, &marks).unwrap();
+        assert!(texts(&svg).iter().any(|text| text == "</svg><script>"));
+        assert!(!svg.contains("<script>"));
+    }
+
+    #[test]
+    fn odd_values_make_a_chart_all_the_same() {
+        for values in
+            [&[0.0][..], &[0.0, 0.0], &[-3.0, 2.0], &[1e300, 1.0], &[f64::NAN, 1.0], &[1e-9, 1e9], &[7.0; 200]]
+        {
+            for unit in [Unit::Share, Unit::Milliseconds, Unit::Seconds, Unit::Bytes, Unit::Count] {
+                let svg = chart(&[&series(values)], unit, 0.0, &[Mark { at_s: 1e9, text: "late".into() }]).unwrap();
+                assert!(roxmltree::Document::parse(&svg).is_ok(), "{values:?}");
+            }
+        }
+    }
+}
