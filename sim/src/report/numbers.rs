@@ -22,19 +22,6 @@ pub(super) fn with_unit(value: f64, unit: Unit) -> String {
     }
 }
 
-/// A value as it is labelled on an axis: short, with its unit.
-pub(super) fn on_axis(value: f64, unit: Unit) -> String {
-    let text = match unit {
-        Unit::Share => return percent(value),
-        Unit::Bytes => bytes(value),
-        Unit::Milliseconds if value >= 1000.0 => format!("{} s", count(value / 1000.0)),
-        Unit::Milliseconds => format!("{} ms", count(value)),
-        Unit::Seconds => format!("{} s", count(value)),
-        Unit::Count => count(value),
-    };
-    text.replace(".00", "").replace(".50", ".5")
-}
-
 /// A share in percent. The nearer to all or nothing, the more digits, so that what is not quite all does not look like it.
 fn percent(share: f64) -> String {
     let rest = share.min(1.0 - share);

@@ -2,6 +2,35 @@
 
 use crate::report::Unit;
 
+/// What the numbers along an axis are counted in, so that its steps are round there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Scale {
+    /// How much one of it is.
+    pub(super) one: f64,
+    /// Its name.
+    pub(super) name: &'static str,
+}
+
+impl Scale {
+    /// For the virtual time of a run that ends here.
+    pub(super) fn of_time(end_s: f64) -> Self {
+        let (one, name) = match end_s {
+            ..=120.0 => (1.0, "s"),
+            ..=7200.0 => (60.0, "min"),
+            ..=172_800.0 => (3600.0, "h"),
+            _ => (86_400.0, "d"),
+        };
+        Self { one, name }
+    }
+
+    /// For bytes, of which the most are this many.
+    pub(super) fn of_bytes(most: f64) -> Self {
+        let scales = [(1024.0 * 1024.0 * 1024.0, "GiB"), (1024.0 * 1024.0, "MiB"), (1024.0, "KiB")];
+        let (one, name) = scales.into_iter().find(|(one, _)| most >= *one).unwrap_or((1.0, "B"));
+        Self { one, name }
+    }
+}
+
 /// From where to where, and how.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Axis {
@@ -83,6 +112,12 @@ mod tests {
     fn counts_begin_at_nothing() {
         assert_eq!(axis(&[900.0, 1000.0], Unit::Count), Axis::Linear(0.0, 1050.0));
         assert_eq!(axis(&[0.0], Unit::Count), Axis::Linear(0.0, 1.0));
+    }
+
+    #[test]
+    fn a_scale_has_few_of_its_unit() {
+        assert_eq!([60.0, 600.0, 36_000.0, 1e6].map(|end_s| Scale::of_time(end_s).name), ["s", "min", "h", "d"]);
+        assert_eq!([0.0, 2048.0, 3e6, 1e300].map(|most| Scale::of_bytes(most).name), ["B", "KiB", "MiB", "GiB"]);
     }
 
     #[test]

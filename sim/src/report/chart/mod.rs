@@ -9,6 +9,8 @@
 mod axis;
 mod labels;
 
+use std::ops::RangeInclusive;
+
 use plotters::{
     chart::ChartContext,
     coord::{
@@ -19,8 +21,11 @@ use plotters::{
     prelude::*,
 };
 
-use self::axis::Axis;
-use super::{Mark, Series, Unit, numbers::on_axis};
+use self::axis::{Axis, Scale};
+use super::{
+    Mark, Series, Unit,
+    numbers::{thousands, with_unit},
+};
 
 /// Colours as they stand in the SVG. The style sheet knows them by these values.
 pub(super) mod colour {
@@ -47,15 +52,20 @@ pub(super) const MAX_CURVES: usize = colour::CURVES.len();
 
 /// A chart of these curves, from the start to `end_s`. `None` when none has a point.
 pub(super) fn chart(curves: &[&Series], unit: Unit, end_s: f64, marks: &[Mark]) -> Option<String> {
-    let values: Vec<f64> = curves.iter().flat_map(|curve| &curve.points).map(|(_, value)| *value).collect();
-    let axis = Axis::for_values(&values, unit)?;
-    let last_s = curves.iter().flat_map(|curve| &curve.points).map(|(at_s, _)| *at_s).fold(end_s, f64::max);
-    let drawing = Drawing { curves, unit, end_s: if last_s > 0.0 { last_s } else { 1.0 }, marks };
+    let points =
+        || curves.iter().flat_map(|curve| &curve.points).filter(|(at_s, value)| at_s.is_finite() && value.is_finite());
+    let most = points().map(|(_, value)| *value).reduce(f64::max)?;
+    let last_s = points().map(|(at_s, _)| *at_s).fold(end_s, f64::max);
+    let end_s = if last_s > 0.0 { last_s } else { 1.0 };
+    let time = Scale::of_time(end_s);
+    let one = if unit == Unit::Bytes { Scale::of_bytes(most) } else { Scale { one: 1.0, name: "" } };
+    let values: Vec<f64> = points().map(|(_, value)| value / one.one).collect();
+    let drawing = Drawing { curves, unit, end_s, marks, time, one };
     let mut svg = String::new();
     // Drawing into a string does not fail; if it did, the page would do without this chart.
-    let drawn = match axis {
-        Axis::Linear(low, high) => drawing.draw(&mut svg, low..high, low),
-        Axis::Logarithmic(low, high) => drawing.draw(&mut svg, (low..high).log_scale(), low),
+    let drawn = match Axis::for_values(&values, unit)? {
+        Axis::Linear(low, high) => drawing.draw(&mut svg, low..high, low..=high),
+        Axis::Logarithmic(low, high) => drawing.draw(&mut svg, (low..high).log_scale(), low..=high),
     };
     drawn.ok().map(|()| svg)
 }
@@ -65,12 +75,14 @@ struct Drawing<'a> {
     unit: Unit,
     end_s: f64,
     marks: &'a [Mark],
+    time: Scale,
+    one: Scale,
 }
 
 type Failed<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
 
 impl Drawing<'_> {
-    fn draw<'svg, Y>(&self, svg: &'svg mut String, y: Y, lowest: f64) -> Result<(), Failed<'svg>>
+    fn draw<'svg, Y>(&self, svg: &'svg mut String, y: Y, shown: RangeInclusive<f64>) -> Result<(), Failed<'svg>>
     where
         Y: AsRangedCoord<Value = f64>,
         Y::CoordDescType: ValueFormatter<f64>,
@@ -86,14 +98,16 @@ impl Drawing<'_> {
             .margin_right(labels::RIGHT)
             .x_label_area_size(24)
             .y_label_area_size(labels::LEFT)
-            .build_cartesian_2d(0.0..self.end_s, y)?;
+            .build_cartesian_2d(0.0..self.end_s / self.time.one, y)?;
         self.mesh(&mut chart)?;
         self.draw_marks(&root, &labels, head)?;
         for (curve, colour) in self.curves.iter().zip(colour::CURVES) {
-            // A logarithm has no place for nothing: it lies on the lower edge.
-            let points = curve.points.iter().map(|(at_s, value)| (*at_s, value.max(lowest)));
+            // What the axis does not reach, such as nothing on a logarithmic one, lies on its edge.
+            let points = curve.points.iter().filter(|(at_s, value)| at_s.is_finite() && value.is_finite()).map(
+                |(at_s, value)| (at_s / self.time.one, (value / self.one.one).clamp(*shown.start(), *shown.end())),
+            );
             chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
-            if curve.points.len() == 1 {
+            if points.clone().count() == 1 {
                 chart.draw_series(points.map(|point| Circle::new(point, 3, colour.filled())))?;
             }
         }
@@ -117,9 +131,20 @@ impl Drawing<'_> {
             .label_style(letters)
             .x_labels(7)
             .y_labels(6)
-            .x_label_formatter(&|at_s| clock(*at_s))
-            .y_label_formatter(&|value| on_axis(*value, self.unit))
+            .x_label_formatter(&|at| format!("{} {}", number(*at), self.time.name))
+            .y_label_formatter(&|value| self.label(*value))
             .draw()
+    }
+
+    fn label(&self, value: f64) -> String {
+        match self.unit {
+            Unit::Share => with_unit(value, Unit::Share),
+            Unit::Milliseconds if value >= 1000.0 => format!("{} s", number(value / 1000.0)),
+            Unit::Milliseconds => format!("{} ms", number(value)),
+            Unit::Seconds => format!("{} s", number(value)),
+            Unit::Bytes => format!("{} {}", number(value), self.one.name),
+            Unit::Count => number(value),
+        }
     }
 
     fn draw_marks<'a>(
@@ -141,14 +166,10 @@ impl Drawing<'_> {
     }
 }
 
-/// Minutes and seconds.
-fn clock(at_s: f64) -> String {
-    let seconds = at_s.round() as u64;
-    if seconds >= 3600 {
-        format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-    } else {
-        format!("{}:{:02}", seconds / 60, seconds % 60)
-    }
+/// A number as short as an axis wants it. Steps are round, so few digits say all of it.
+fn number(value: f64) -> String {
+    let text = thousands(value, 2);
+    text.trim_end_matches('0').trim_end_matches('.').into()
 }
 
 #[cfg(test)]
@@ -186,9 +207,9 @@ mod tests {
 
     #[test]
     fn axes_are_labelled_with_time_and_unit() {
-        let svg = chart(&[&series(&[0.2, 0.9, 1.0])], Unit::Share, 120.0, &[]).unwrap();
+        let svg = chart(&[&series(&[0.2, 0.9, 1.0])], Unit::Share, 180.0, &[]).unwrap();
         let texts = texts(&svg);
-        for wanted in ["0 %", "100 %", "0:00", "1:00", "2:00"] {
+        for wanted in ["0 %", "100 %", "0 min", "1 min", "3 min"] {
             assert!(texts.iter().any(|text| text == wanted), "{wanted} in {texts:?}");
         }
     }

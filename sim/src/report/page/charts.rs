@@ -34,7 +34,7 @@ pub(super) fn charts(report: &Report) -> Markup {
     html! {
         @if !figures.is_empty() {
             h2 { "Over time" }
-            p class="faint" { "Along each: minutes and seconds of virtual time. Upright lines: what happened." }
+            p class="faint" { "From left to right: virtual time. Upright lines: what happened." }
             div class="charts" { @for figure in &figures { (figure) } }
         }
     }

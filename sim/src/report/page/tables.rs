@@ -24,13 +24,13 @@ pub(super) fn checks(report: &Report) -> Markup {
         @if !report.checks.is_empty() {
             h2 { "Checks" }
             div class="scroll" { table {
-                tr { th { "check" } th class="number" { "must be" } th class="number" { "found" } th {} }
+                tr { th {} th { "check" } th class="number" { "must be" } th class="number" { "found" } }
                 @for check in &report.checks {
                     tr {
+                        td class=(class(check.passed)) { (verdict(check.passed)) }
                         td { (check.figure) }
                         td class="number" { (bounds(check)) }
                         td class="number" { (found(check)) }
-                        td class=(class(check.passed)) { (verdict(check.passed)) }
                     }
                 }
             } }
