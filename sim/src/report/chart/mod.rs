@@ -41,12 +41,14 @@ pub(super) mod colour {
     pub(crate) const CURVES: [RGBColor; 2] = [RGBColor(0x1F, 0x6F, 0xB4), RGBColor(0xC8, 0x55, 0x0A)];
 }
 
-/// Width of a chart in its own pixels; the page scales it. Narrow enough for letters that can be read on a phone.
-const WIDTH: u32 = 480;
+/// Width of a chart in its own pixels. The page shows it about half as wide: plotters knows whole pixels only, and curves are smoother so.
+const WIDTH: u32 = 960;
 /// Height below the labels of marks.
-const HEIGHT: u32 = 220;
-/// Size of letters. SVG shows them smaller by 1.24, as plotters has it.
-const LETTERS: f64 = 15.0;
+const HEIGHT: u32 = 440;
+/// Height of the labels of time.
+const FOOT: u32 = 48;
+/// Size of letters, which can be read on a phone. SVG shows them smaller by 1.24, as plotters has it.
+const LETTERS: f64 = 30.0;
 /// Curves in one chart at most: there are no more colours.
 pub(super) const MAX_CURVES: usize = colour::CURVES.len();
 
@@ -91,12 +93,12 @@ impl Drawing<'_> {
             (labels::LEFT as f64 + at_s / self.end_s * f64::from(WIDTH - labels::LEFT - labels::RIGHT)) as i32
         };
         let (labels, rows) = labels::placed(self.marks, self.end_s, WIDTH, x_of);
-        let head = rows * labels::ROW_HEIGHT + 8;
+        let head = rows * labels::ROW_HEIGHT + 16;
         let root = SVGBackend::with_string(svg, (WIDTH, HEIGHT + head)).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
             .margin_top(head)
             .margin_right(labels::RIGHT)
-            .x_label_area_size(24)
+            .x_label_area_size(FOOT)
             .y_label_area_size(labels::LEFT)
             .build_cartesian_2d(0.0..self.end_s / self.time.one, y)?;
         self.mesh(&mut chart)?;
@@ -106,9 +108,9 @@ impl Drawing<'_> {
             let points = curve.points.iter().filter(|(at_s, value)| at_s.is_finite() && value.is_finite()).map(
                 |(at_s, value)| (at_s / self.time.one, (value / self.one.one).clamp(*shown.start(), *shown.end())),
             );
-            chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
+            chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(4)))?;
             if points.clone().count() == 1 {
-                chart.draw_series(points.map(|point| Circle::new(point, 3, colour.filled())))?;
+                chart.draw_series(points.map(|point| Circle::new(point, 6, colour.filled())))?;
             }
         }
         root.present()
@@ -126,9 +128,10 @@ impl Drawing<'_> {
             .configure_mesh()
             .disable_x_mesh()
             .max_light_lines(0)
-            .bold_line_style(colour::GRID)
-            .axis_style(colour::GRID)
+            .bold_line_style(colour::GRID.stroke_width(2))
+            .axis_style(colour::GRID.stroke_width(2))
             .label_style(letters)
+            .set_all_tick_mark_size(10)
             .x_labels(7)
             .y_labels(6)
             .x_label_formatter(&|at| format!("{} {}", number(*at), self.time.name))
@@ -154,12 +157,12 @@ impl Drawing<'_> {
         head: u32,
     ) -> Result<(), Failed<'a>> {
         let letters = ("sans-serif", LETTERS).into_font().color(&colour::INK);
-        let bottom = (HEIGHT + head) as i32 - 24;
+        let bottom = (HEIGHT + head - FOOT) as i32;
         for label in labels {
             let top = label.row.map_or(head, |row| (row + 1) * labels::ROW_HEIGHT) as i32;
-            root.draw(&PathElement::new([(label.x, top), (label.x, bottom)], colour::MARK))?;
+            root.draw(&PathElement::new([(label.x, top), (label.x, bottom)], colour::MARK.stroke_width(2)))?;
             if let Some(row) = label.row {
-                root.draw_text(&label.text, &letters, (label.text_x, (row * labels::ROW_HEIGHT) as i32 + 2))?;
+                root.draw_text(&label.text, &letters, (label.text_x, (row * labels::ROW_HEIGHT) as i32 + 4))?;
             }
         }
         Ok(())
@@ -202,6 +205,15 @@ mod tests {
         for colour in ["#1F6FB4", "#C8550A"] {
             let curve = document.descendants().find(|node| node.attribute("stroke") == Some(colour)).unwrap();
             assert_eq!(curve.attribute("points").unwrap().split_whitespace().count(), 3);
+        }
+    }
+
+    #[test]
+    fn the_style_sheet_knows_every_colour() {
+        let style = include_str!("../page/style.css");
+        for RGBColor(red, green, blue) in [colour::INK, colour::GRID, colour::MARK].into_iter().chain(colour::CURVES) {
+            let written = format!("=\"#{red:02X}{green:02X}{blue:02X}\"]");
+            assert!(style.contains(&written), "{written}");
         }
     }
 
