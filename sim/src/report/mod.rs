@@ -12,7 +12,7 @@
 //! | `compare` | two runs beside each other |
 //! | `numbers` | numbers as people read them |
 //!
-//! Everything but [`measure`] works on a finished [`Report`], and only [`write`] and [`read`] touch the disk.
+//! Everything but [`measure`] works on a finished [`Report`], and only [`write()`] and [`read()`] touch the disk.
 
 mod chart;
 mod checks;
