@@ -15,6 +15,17 @@ pub enum Unit {
     Count,
 }
 
+/// Which way a number should go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// More is better.
+    Higher,
+    /// Less is better.
+    Lower,
+    /// It only describes the run.
+    Neither,
+}
+
 /// A name and its meaning.
 #[derive(Debug, Clone, Copy)]
 pub struct Name {
@@ -22,61 +33,109 @@ pub struct Name {
     pub name: &'static str,
     /// Counted in this.
     pub unit: Unit,
+    /// Which way it should go.
+    pub better: Better,
     /// In plain words.
     pub meaning: &'static str,
 }
 
-const fn name(name: &'static str, unit: Unit, meaning: &'static str) -> Name {
-    Name { name, unit, meaning }
+const fn name(name: &'static str, unit: Unit, better: Better, meaning: &'static str) -> Name {
+    Name { name, unit, better, meaning }
 }
 
 /// Single numbers of a run.
 pub const FIGURES: &[Name] = &[
-    name("said", Unit::Count, "messages said and durable at their author"),
-    name("refused", Unit::Count, "messages that the author's node refused, such as on a full disk"),
-    name("delivered", Unit::Share, "of all messages and hosts of the room that were up at the end: shown there"),
-    name("delivered_live", Unit::Share, "of all messages and hosts up since before: shown within 10 s"),
-    name("latency_p50_ms", Unit::Milliseconds, "from said to shown, the middle"),
-    name("latency_p99_ms", Unit::Milliseconds, "from said to shown, all but one in a hundred; hosts up since before"),
-    name("path_p50_ms", Unit::Milliseconds, "one-way latency between two random hosts, the middle"),
-    name("path_p99_ms", Unit::Milliseconds, "one-way latency between two random hosts, all but one in a hundred"),
-    name("latency_p99_over_path_p99", Unit::Count, "how many times the network's own the messages' latency is"),
-    name("duplicates", Unit::Count, "copies of a gossip message that a host got besides the first, on average"),
-    name("heal_to_equal_s", Unit::Seconds, "from the last heal until all hosts of each room hold the same"),
-    name("lookups", Unit::Count, "Kademlia lookups begun"),
-    name("lookups_found", Unit::Share, "of the lookups for keys whose provider was up: found one"),
-    name("lookup_p50_ms", Unit::Milliseconds, "from the question to the first provider, the middle"),
-    name("lookup_p99_ms", Unit::Milliseconds, "from the question to the first provider, all but one in a hundred"),
-    name("lookup_requests", Unit::Count, "questions that one lookup asked, on average"),
-    name("connections", Unit::Count, "connected peers of a host, on average at the end"),
-    name("bytes_per_host_s", Unit::Bytes, "bytes that a host sends a second, on average"),
+    name("said", Unit::Count, Better::Neither, "messages said and durable at their author"),
+    name("refused", Unit::Count, Better::Lower, "messages that the author's node refused, such as on a full disk"),
+    name(
+        "delivered",
+        Unit::Share,
+        Better::Higher,
+        "of all messages and hosts of the room that were up at the end: shown there",
+    ),
+    name("delivered_live", Unit::Share, Better::Higher, "of all messages and hosts up since before: shown within 10 s"),
+    name("latency_p50_ms", Unit::Milliseconds, Better::Lower, "from said to shown, the middle"),
+    name(
+        "latency_p99_ms",
+        Unit::Milliseconds,
+        Better::Lower,
+        "from said to shown, all but one in a hundred; hosts up since before",
+    ),
+    name("path_p50_ms", Unit::Milliseconds, Better::Neither, "one-way latency between two random hosts, the middle"),
+    name(
+        "path_p99_ms",
+        Unit::Milliseconds,
+        Better::Neither,
+        "one-way latency between two random hosts, all but one in a hundred",
+    ),
+    name(
+        "latency_p99_over_path_p99",
+        Unit::Count,
+        Better::Lower,
+        "how many times the network's own the messages' latency is",
+    ),
+    name(
+        "duplicates",
+        Unit::Count,
+        Better::Lower,
+        "copies of a gossip message that a host got besides the first, on average",
+    ),
+    name(
+        "heal_to_equal_s",
+        Unit::Seconds,
+        Better::Lower,
+        "from the last heal until all hosts of each room hold the same",
+    ),
+    name("lookups", Unit::Count, Better::Neither, "Kademlia lookups begun"),
+    name("lookups_found", Unit::Share, Better::Higher, "of the lookups for keys whose provider was up: found one"),
+    name("lookup_p50_ms", Unit::Milliseconds, Better::Lower, "from the question to the first provider, the middle"),
+    name(
+        "lookup_p99_ms",
+        Unit::Milliseconds,
+        Better::Lower,
+        "from the question to the first provider, all but one in a hundred",
+    ),
+    name("lookup_requests", Unit::Count, Better::Lower, "questions that one lookup asked, on average"),
+    name("connections", Unit::Count, Better::Neither, "connected peers of a host, on average at the end"),
+    name("bytes_per_host_s", Unit::Bytes, Better::Lower, "bytes that a host sends a second, on average"),
     name(
         "presence_error",
         Unit::Share,
+        Better::Lower,
         "of pairs of hosts of the lobby at the end: who is shown wrongly, or not shown",
     ),
-    name("banned_honest", Unit::Count, "honest hosts that honest hosts keep out"),
-    name("banned_hostile", Unit::Share, "hostile hosts that at least one honest host keeps out"),
-    name("memory_per_host", Unit::Bytes, "memory of this process at its most, by hosts"),
-    name("cpu_per_host_us_s", Unit::Count, "microseconds of processor that a host costs a virtual second"),
-    name("speed", Unit::Count, "virtual seconds in a real second"),
+    name("banned_honest", Unit::Count, Better::Lower, "honest hosts that honest hosts keep out"),
+    name("banned_hostile", Unit::Share, Better::Higher, "hostile hosts that at least one honest host keeps out"),
+    name("memory_per_host", Unit::Bytes, Better::Lower, "memory of this process at its most, by hosts"),
+    name(
+        "cpu_per_host_us_s",
+        Unit::Count,
+        Better::Lower,
+        "microseconds of processor that a host costs a virtual second",
+    ),
+    name("speed", Unit::Count, Better::Higher, "virtual seconds in a real second"),
 ];
 
 /// Numbers over time.
 pub const SERIES: &[Name] = &[
-    name("delivered", Unit::Share, "shown within 10 s, of the messages said in that span"),
-    name("latency_p50_ms", Unit::Milliseconds, "from said to shown, the middle"),
-    name("latency_p99_ms", Unit::Milliseconds, "from said to shown, all but one in a hundred"),
-    name("duplicates", Unit::Count, "copies besides the first, on average"),
-    name("hosts", Unit::Count, "hosts up"),
-    name("connections", Unit::Count, "connected peers of a host, on average"),
-    name("bytes_per_host_s", Unit::Bytes, "bytes that a host sends a second"),
-    name("lookups_found", Unit::Share, "lookups that found a provider"),
-    name("lookup_p50_ms", Unit::Milliseconds, "time of a lookup, the middle"),
-    name("different", Unit::Count, "hosts whose room differs from what most hold"),
+    name("delivered", Unit::Share, Better::Higher, "shown within 10 s, of the messages said in that span"),
+    name("latency_p50_ms", Unit::Milliseconds, Better::Lower, "from said to shown, the middle"),
+    name("latency_p99_ms", Unit::Milliseconds, Better::Lower, "from said to shown, all but one in a hundred"),
+    name("duplicates", Unit::Count, Better::Lower, "copies besides the first, on average"),
+    name("hosts", Unit::Count, Better::Neither, "hosts up"),
+    name("connections", Unit::Count, Better::Neither, "connected peers of a host, on average"),
+    name("bytes_per_host_s", Unit::Bytes, Better::Lower, "bytes that a host sends a second"),
+    name("lookups_found", Unit::Share, Better::Higher, "lookups that found a provider"),
+    name("lookup_p50_ms", Unit::Milliseconds, Better::Lower, "time of a lookup, the middle"),
+    name("different", Unit::Count, Better::Lower, "hosts whose room differs from what most hold"),
 ];
 
 /// The figure of a name.
 pub fn figure(name: &str) -> Option<&'static Name> {
     FIGURES.iter().find(|figure| figure.name == name)
+}
+
+/// The series of a name.
+pub fn series(name: &str) -> Option<&'static Name> {
+    SERIES.iter().find(|series| series.name == name)
 }
