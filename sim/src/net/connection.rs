@@ -199,6 +199,12 @@ impl Connections {
         slot.connection.as_deref_mut()
     }
 
+    /// Whether none is remembered.
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.slots.iter().all(|slot| slot.connection.is_none())
+    }
+
     pub fn remove(&mut self, key: Key) {
         if let Some(slot) = self.slots.get_mut(key.index as usize).filter(|slot| slot.generation == key.generation) {
             slot.connection = None;

@@ -16,7 +16,7 @@ use std::{
 };
 
 use libp2p::{
-    Multiaddr, PeerId, Transport as _,
+    Multiaddr, PeerId,
     core::{
         muxing::StreamMuxerBox,
         transport::{Boxed, DialOpts, ListenerId, PortUse, Transport, TransportError, TransportEvent},
