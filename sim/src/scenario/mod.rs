@@ -11,6 +11,8 @@
 //! | `shipped` | the scenarios that come with the program |
 
 mod check;
+#[cfg(test)]
+mod documented;
 mod error;
 mod event;
 mod group;
