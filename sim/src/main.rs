@@ -1,3 +1,7 @@
-//! The binary `sim`: everything is in the library.
+//! The program `sim`; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sim::cli::main()
+}

@@ -32,6 +32,7 @@ pub use model::*;
 pub use read::MAX_TEXT_BYTES;
 pub use scale::ScaleError;
 pub use set::{Override, OverrideError};
+pub use wording::instead;
 
 #[cfg(test)]
 mod tests;

@@ -159,9 +159,15 @@ impl Default for Invariants {
 }
 
 impl Scenario {
+    /// Hosts of all groups that keep to the protocol.
+    pub fn honest_hosts(&self) -> usize {
+        let honest = self.groups.iter().filter(|group| group.hostile.is_none());
+        honest.fold(0, |hosts, group| hosts.saturating_add(group.count))
+    }
+
     /// Hosts of all groups.
     pub fn hosts(&self) -> usize {
-        self.groups.iter().map(|group| group.count).sum()
+        self.groups.iter().fold(0, |hosts, group| hosts.saturating_add(group.count))
     }
 
     /// The group of a name.

@@ -1,6 +1,6 @@
 //! The same scenario with more or fewer hosts.
 
-use super::{Group, Scenario, check};
+use super::{Scenario, check, limits::MAX_HOSTS_CORES};
 
 /// Why a scenario cannot have that many hosts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +30,11 @@ impl Scenario {
     /// # Errors
     /// There are more groups than nodes, or the scenario makes no sense with that many.
     pub fn with_nodes(mut self, nodes: usize) -> Result<Self, ScaleError> {
-        let before: Vec<usize> = self.honest().map(|group| group.count).collect();
+        if nodes > MAX_HOSTS_CORES {
+            return Err(ScaleError::Unfit { nodes, reason: format!("at most {MAX_HOSTS_CORES} fit") });
+        }
+        let honest = self.groups.iter().filter(|group| group.hostile.is_none());
+        let before: Vec<usize> = honest.map(|group| group.count).collect();
         if nodes < before.len() {
             return Err(ScaleError::TooFew { nodes, groups: before.len() });
         }
@@ -46,10 +50,6 @@ impl Scenario {
             Some(finding) => Err(ScaleError::Unfit { nodes, reason: finding.message }),
             None => Ok(self),
         }
-    }
-
-    fn honest(&self) -> impl Iterator<Item = &Group> {
-        self.groups.iter().filter(|group| group.hostile.is_none())
     }
 }
 

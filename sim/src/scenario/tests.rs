@@ -242,6 +242,18 @@ fn more_nodes_keep_the_proportions_of_groups() {
 }
 
 #[test]
+fn numbers_at_the_end_of_their_range_are_out_of_bounds_and_no_overflow() {
+    let most = i64::MAX;
+    let text =
+        SMALL.replace("count = 40", &format!("count = {most}")).replace("count = 10", &format!("count = {most}"));
+    let lookups =
+        format!("workload.lookups={{ keys = {most}, providers = {most}, rate_per_s = 1e308, from_s = {most} }}");
+    let arrive = format!("group.guests.arrive={{ from_s = {most}, over_s = {most} }}");
+    assert_eq!(parse(&text, &[&lookups, &arrive]).unwrap_err().problems.len(), 7);
+    assert!(matches!(parse(SMALL, &[]).unwrap().with_nodes(usize::MAX), Err(ScaleError::Unfit { .. })));
+}
+
+#[test]
 fn a_file_that_is_too_long_is_not_read() {
     let told = parse(&"#".repeat(MAX_TEXT_BYTES + 1), &[]).unwrap_err().to_string();
     assert!(told.contains("at most 1048576 bytes"), "{told}");

@@ -68,9 +68,8 @@ fn speakers(scenario: &Scenario, chat: &Chat, room: &RoomName, at: &Path, findin
 }
 
 fn lookups(scenario: &Scenario, lookups: &Lookups, at: &Path, findings: &mut Findings) {
-    let honest = scenario.groups.iter().filter(|group| group.hostile.is_none()).map(|group| group.count).sum::<usize>();
     findings.within(at.to("keys"), lookups.keys, 1..=MAX_KEYS);
-    findings.within(at.to("providers"), lookups.providers, 1..=honest.max(1));
+    findings.within(at.to("providers"), lookups.providers, 1..=scenario.honest_hosts().max(1));
     findings.rate(at.to("rate_per_s"), lookups.rate_per_s, MAX_LOOKUPS_PER_S);
     before_settling(scenario, at.to("from_s"), lookups.from_s, findings);
 }
