@@ -26,8 +26,6 @@ impl Bar {
         let number = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let (now_ms, total_ms) = (number(&progress.virtual_ms), number(&progress.total_ms));
         let phase = progress.phase.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.0.set_length(total_ms.max(1));
-        self.0.set_position(now_ms.min(total_ms));
         self.0.set_message(format!(
             "{} of {} s, {} hosts up, {} said, {} shown{}{phase}",
             now_ms / 1000,
@@ -37,6 +35,8 @@ impl Bar {
             number(&progress.shown),
             if phase.is_empty() { "" } else { ", " },
         ));
+        self.0.set_length(total_ms.max(1));
+        self.0.set_position(now_ms.min(total_ms));
     }
 
     /// Draws how many runs of a sweep are done.
