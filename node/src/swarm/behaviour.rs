@@ -144,7 +144,8 @@ impl Behaviour {
 fn kademlia(peer_id: libp2p::PeerId, resources: Resources) -> kad::Behaviour<kad::store::MemoryStore> {
     let mut config = kad::Config::new(KAD_PROTOCOL);
     config.set_query_timeout(Duration::from_secs(30));
-    config.set_kbucket_size(resources.bucket_peers);
+    config.set_kbucket_size(resources.kademlia_k);
+    config.set_replication_factor(resources.kademlia_k);
     // Nobody stores records here: we only use providers, and those are admitted one by one.
     config.set_record_filtering(kad::StoreInserts::FilterBoth);
     let store = kad::store::MemoryStoreConfig {

@@ -92,15 +92,15 @@ pub struct Resources {
     /// Reports kept for a subscriber that is behind, allocated ahead. Past that the oldest go, and it is told how many
     /// ([`crate::model::NodeEvent::Lagged`]).
     pub reports: usize,
-    /// Peers in each of Kademlia's 256 buckets, allocated ahead: 80 bytes each.
-    pub bucket_peers: NonZeroUsize,
+    /// Kademlia's k: peers in each of its 256 buckets, allocated ahead at some 300 bytes each, and nodes that hold each record.
+    pub kademlia_k: NonZeroUsize,
     /// Bytes of memory of the whole process above which no further connection is taken; `None` does not look.
     pub memory_bytes: Option<usize>,
 }
 
 impl Default for Resources {
     fn default() -> Self {
-        Self { reports: 4_096, bucket_peers: kad::K_VALUE, memory_bytes: Some(1 << 30) }
+        Self { reports: 4_096, kademlia_k: kad::K_VALUE, memory_bytes: Some(1 << 30) }
     }
 }
 

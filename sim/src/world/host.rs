@@ -173,7 +173,7 @@ impl NodeSettings {
         Resources {
             // Whoever lags reads the history instead, as a user's program does.
             reports: REPORTS,
-            bucket_peers: NonZeroUsize::new(self.bucket_peers).unwrap_or(NonZeroUsize::MIN),
+            kademlia_k: NonZeroUsize::new(self.kademlia_k).unwrap_or(NonZeroUsize::MIN),
             // The process is not one node.
             memory_bytes: None,
         }

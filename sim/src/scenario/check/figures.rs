@@ -1,0 +1,57 @@
+//! Checks the checks: that the figure exists, that it will be measured, and that the bounds leave room.
+
+use super::{Findings, Path};
+use crate::{
+    report::{FIGURES, figure},
+    scenario::{Check, Scenario, What},
+};
+
+pub fn check(scenario: &Scenario, findings: &mut Findings) {
+    for (index, it) in scenario.checks.iter().enumerate() {
+        let at = Path::top("check").to(index);
+        match figure(&it.figure) {
+            None => {
+                let known: Vec<&str> = FIGURES.iter().map(|figure| figure.name).collect();
+                findings.reference(at.to("figure"), "figure", &it.figure, &known);
+            }
+            Some(_) => measured(scenario, it, &at, findings),
+        }
+        bounds(it, &at, findings);
+    }
+}
+
+fn bounds(check: &Check, at: &Path, findings: &mut Findings) {
+    if check.at_least.is_none() && check.at_most.is_none() {
+        findings.say(at.clone(), "a check needs `at_least`, `at_most` or both");
+    }
+    for (key, bound) in [("at_least", check.at_least), ("at_most", check.at_most)] {
+        if bound.is_some_and(|bound| !bound.is_finite()) {
+            findings.say(at.to(key), "write a number; to have no bound, leave it out");
+        }
+    }
+    if let (Some(least), Some(most)) = (check.at_least, check.at_most)
+        && least > most
+    {
+        findings.say(at.to("at_least"), format!("nothing is at least {least} and at most {most}; exchange them"));
+    }
+}
+
+/// A figure that nothing in the scenario leads to would always fail.
+fn measured(scenario: &Scenario, check: &Check, at: &Path, findings: &mut Findings) {
+    let name = check.figure.as_str();
+    let lacks = if name.starts_with("lookup") && scenario.workload.lookups.is_none() {
+        "no lookups; add [workload.lookups]"
+    } else if name == "heal_to_equal_s" && !scenario.events.iter().any(|event| event.what == What::Heal) {
+        "nothing that heals; add an [[event]] with do = \"heal\""
+    } else if name == "banned_hostile" && scenario.groups.iter().all(|group| group.hostile.is_none()) {
+        "no hostile group; add `hostile` to one"
+    } else if MEASURED_BY_TALK.contains(&name) && scenario.workload.chat.is_empty() {
+        "nobody who talks; add [[workload.chat]]"
+    } else {
+        return;
+    };
+    findings.say(at.to("figure"), format!("`{name}` cannot be measured: the scenario has {lacks}"));
+}
+
+const MEASURED_BY_TALK: &[&str] =
+    &["delivered", "delivered_live", "latency_p50_ms", "latency_p99_ms", "latency_p99_over_path_p99", "duplicates"];
