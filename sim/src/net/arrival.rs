@@ -79,44 +79,43 @@ impl State {
     }
 
     fn arrive_for_stream(&mut self, packet: Packet) {
+        if let Load::Segment { stream, number } = packet.load {
+            return self.arrive_segment(packet, stream, number);
+        }
+        let Some(connection) = self.connections.get_mut(packet.connection) else { return };
+        let Some(state) = packet.load.stream().and_then(|stream| connection.stream_mut(stream)) else { return };
+        let flow = &mut state.flows[packet.to];
+        match packet.load {
+            Load::Credit { bytes, .. } => flow.credited(bytes),
+            _ => flow.stopped = true,
+        }
+        self.wakes.extend(flow.writer.take());
+    }
+
+    /// A segment has arrived: the reader gets it, and those after it that waited for it.
+    fn arrive_segment(&mut self, packet: Packet, stream: u32, number: u32) {
         let Self { connections, tap, traffic, wakes, now_us, .. } = self;
         let Some(connection) = connections.get_mut(packet.connection) else { return };
         let (from, to) = (packet.from(), packet.to);
-        match packet.load {
-            Load::Segment { stream, number } => {
-                let Some(state) = connection.stream_mut(stream) else { return };
-                state.flows[from].arrive(number);
-                let is_opener = state.opener == from;
-                while let Some((number, segment)) = connection.stream_mut(stream).and_then(|s| s.flows[from].release())
-                {
-                    let kind = match (segment.last, number) {
-                        (true, _) => Kind::End,
-                        (false, 0) if is_opener => Kind::Open,
-                        _ => Kind::Data,
-                    };
-                    if let Some(tap) = tap {
-                        report(tap, traffic, *now_us, connection, packet, (stream, kind, &segment.bytes));
-                    }
-                    if number == 0 && is_opener {
-                        connection.ends[to].incoming.push_back(stream);
-                        wakes.extend(connection.ends[to].waker.take());
-                    }
-                    let Some(state) = connection.stream_mut(stream) else { return };
-                    state.flows[from].receive(segment);
-                    wakes.extend(state.flows[from].reader.take());
-                }
+        let Some(state) = connection.stream_mut(stream) else { return };
+        let is_opener = state.opener == from;
+        state.flows[from].arrive(number);
+        while let Some((number, segment)) = connection.stream_mut(stream).and_then(|s| s.flows[from].release()) {
+            let kind = match (segment.last, number) {
+                (true, _) => Kind::End,
+                (false, 0) if is_opener => Kind::Open,
+                _ => Kind::Data,
+            };
+            if let Some(tap) = tap {
+                report(tap, traffic, *now_us, connection, packet, (stream, kind, &segment.bytes));
             }
-            Load::Credit { stream, bytes } => {
-                let Some(flow) = connection.stream_mut(stream).map(|state| &mut state.flows[to]) else { return };
-                flow.credited(bytes);
-                wakes.extend(flow.writer.take());
+            if number == 0 && is_opener {
+                connection.ends[to].incoming.push_back(stream);
+                wakes.extend(connection.ends[to].waker.take());
             }
-            Load::Stop { stream } => {
-                let Some(flow) = connection.stream_mut(stream).map(|state| &mut state.flows[to]) else { return };
-                flow.stopped = true;
-                wakes.extend(flow.writer.take());
-            }
-            _ => {}
+            let Some(state) = connection.stream_mut(stream) else { return };
+            state.flows[from].receive(segment);
+            wakes.extend(state.flows[from].reader.take());
         }
     }
 }

@@ -31,6 +31,7 @@ pub(super) struct Connection {
     pub number: u64,
     pub ends: [End; 2],
     /// By number.
+    #[expect(clippy::vec_box, reason = "streams come and go at any place, and the room for four more would be 2 KiB")]
     streams: Vec<Box<StreamState>>,
     next_stream: u32,
 }

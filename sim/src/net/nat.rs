@@ -161,3 +161,90 @@ impl Mapping {
         self.contacts.insert(remote, now_us);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    const SECOND_US: u64 = 1_000_000;
+
+    fn remote(last: u8, port: u16) -> SocketAddrV4 {
+        SocketAddrV4::new(Ipv4Addr::new(32, 9, 9, last), port)
+    }
+
+    fn translator(kind: NatKind) -> (Translator, ChaCha8Rng) {
+        (Translator::new(kind, 120, Ipv4Addr::new(32, 0, 0, 1)), ChaCha8Rng::seed_from_u64(1))
+    }
+
+    #[test]
+    fn each_kind_lets_in_whom_it_should() {
+        use NatKind::{AddressRestricted, Blocked, FullCone, PortRestricted, Symmetric};
+        for (kind, expected) in [
+            (FullCone, [true, true, true]),
+            (AddressRestricted, [true, true, false]),
+            (PortRestricted, [true, false, false]),
+            (Symmetric, [true, false, false]),
+            (Blocked, [true, false, false]),
+        ] {
+            let (mut nat, mut random) = translator(kind);
+            let visible = nat.outbound(0, 4_001, remote(1, 80), &mut random).unwrap();
+            let sources = [remote(1, 80), remote(1, 81), remote(2, 80)];
+            let mut admits = |opens| sources.map(|source| nat.inbound(1, visible.port(), source, opens) == Some(4_001));
+            assert_eq!(admits(false), expected, "{kind:?}");
+            assert_eq!(admits(true), if kind == Blocked { [false; 3] } else { expected }, "{kind:?}");
+            assert_eq!(nat.inbound(1, visible.port() ^ 1, remote(1, 80), false), None);
+        }
+    }
+
+    #[test]
+    fn only_kinds_with_endpoint_independent_mapping_keep_the_port_for_another_remote() {
+        for (kind, same) in [(NatKind::PortRestricted, true), (NatKind::Symmetric, false)] {
+            let (mut nat, mut random) = translator(kind);
+            let visible = [1, 2].map(|last| nat.outbound(0, 4_001, remote(last, 80), &mut random));
+            assert_eq!(visible[0] == visible[1], same);
+            assert_eq!(nat.outbound(0, 4_001, remote(1, 80), &mut random), visible[0]);
+            assert_ne!(nat.outbound(0, 4_002, remote(1, 80), &mut random), visible[0]);
+        }
+    }
+
+    #[test]
+    fn mappings_and_permissions_end_without_traffic() {
+        let (mut nat, mut random) = translator(NatKind::PortRestricted);
+        let visible = nat.outbound(0, 4_001, remote(1, 80), &mut random).unwrap();
+        nat.outbound(100 * SECOND_US, 4_001, remote(2, 80), &mut random);
+        let port = visible.port();
+        assert_eq!(nat.inbound(121 * SECOND_US, port, remote(1, 80), false), None);
+        assert_eq!(nat.inbound(220 * SECOND_US, port, remote(2, 80), false), Some(4_001));
+        assert_eq!(nat.mapped(340 * SECOND_US, 4_001), Some(port));
+        assert_eq!(nat.mapped(341 * SECOND_US, 4_001), None);
+        assert_eq!(nat.inbound(341 * SECOND_US, port, remote(2, 80), false), None);
+        let renewed = nat.outbound(341 * SECOND_US, 4_001, remote(2, 80), &mut random).unwrap();
+        assert_ne!(renewed.port(), port);
+    }
+
+    #[test]
+    fn a_full_table_serves_nobody_new_until_mappings_have_ended() {
+        let (mut nat, mut random) = translator(NatKind::Symmetric);
+        for port in 0..MAX_MAPPINGS as u16 {
+            assert!(nat.outbound(0, 4_001, remote(1, port), &mut random).is_some());
+        }
+        assert_eq!(nat.outbound(SECOND_US, 4_001, remote(2, 1), &mut random), None);
+        assert!(nat.outbound(SECOND_US, 4_001, remote(1, 1), &mut random).is_some());
+        assert!(nat.outbound(121 * SECOND_US, 4_001, remote(2, 1), &mut random).is_some());
+        assert_eq!((nat.mappings.len(), nat.ports.len()), (2, 2));
+    }
+
+    #[test]
+    fn a_mapping_remembers_only_so_many_remotes() {
+        let (mut nat, mut random) = translator(NatKind::PortRestricted);
+        let mut visible = None;
+        for number in 0..=MAX_CONTACTS as u16 {
+            visible = nat.outbound(u64::from(number), 4_001, remote(1, number), &mut random);
+        }
+        let port = visible.unwrap().port();
+        assert_eq!(nat.inbound(5_000, port, remote(1, 0), false), None);
+        assert_eq!(nat.inbound(5_000, port, remote(1, 1), false), Some(4_001));
+    }
+}

@@ -11,7 +11,7 @@ use libp2p::PeerId;
 
 use super::{
     Host,
-    address::host_of,
+    address::{host_of, public_ip},
     connection::{Connection, DIALER, End, Key, LISTENER, Life},
     error::Error,
     flow::Read,
@@ -40,7 +40,7 @@ impl State {
         let target = host_of(*remote.ip()).filter(|target| (target.0 as usize) < self.hosts.len());
         let state = &mut self.hosts[host.0 as usize];
         let local_port = state.dial_port(reuse);
-        let visible = SocketAddrV4::new(super::address::public_ip(host), local_port);
+        let visible = SocketAddrV4::new(public_ip(host), local_port);
         let ends = [
             End::new(host, local_port, visible, remote, Life::Dialing),
             End::new(target.unwrap_or(host), remote.port(), remote, visible, Life::Unborn),
@@ -59,7 +59,7 @@ impl State {
 
     /// Whether the dial was answered, and by whom.
     pub(super) fn poll_dial(&mut self, hold: Hold, cx: &Context<'_>) -> Poll<Result<PeerId, Error>> {
-        let (connection, _) = self.held(hold)?;
+        let connection = self.held(hold)?;
         let end = &mut connection.ends[hold.side];
         end.check()?;
         if end.life == Life::Dialing {
@@ -93,7 +93,7 @@ impl State {
 
     /// Opens a stream.
     pub(super) fn poll_open(&mut self, hold: Hold, cx: &Context<'_>) -> Poll<Result<u32, Error>> {
-        let (connection, _) = self.held(hold)?;
+        let connection = self.held(hold)?;
         connection.ends[hold.side].check()?;
         match connection.open(hold.side) {
             Some(number) => Poll::Ready(Ok(number)),
@@ -106,7 +106,7 @@ impl State {
 
     /// Takes a stream that the other end opened.
     pub(super) fn poll_incoming(&mut self, hold: Hold, cx: &Context<'_>) -> Poll<Result<u32, Error>> {
-        let (connection, _) = self.held(hold)?;
+        let connection = self.held(hold)?;
         let end = &mut connection.ends[hold.side];
         if let Some(number) = end.incoming.pop_front() {
             end.handles += 1;
@@ -125,7 +125,7 @@ impl State {
         bytes: &[u8],
         cx: &Context<'_>,
     ) -> Poll<Result<usize, Error>> {
-        let (connection, _) = self.held(hold)?;
+        let connection = self.held(hold)?;
         connection.ends[hold.side].check()?;
         let flow = connection.stream_mut(stream).map(|state| &mut state.flows[hold.side]).ok_or(Error::Reset)?;
         if flow.finished {
@@ -177,7 +177,7 @@ impl State {
         buffer: &mut [u8],
         cx: &Context<'_>,
     ) -> Poll<Result<usize, Error>> {
-        let (connection, _) = self.held(hold)?;
+        let connection = self.held(hold)?;
         let state = connection.ends[hold.side].check();
         let flow = connection.stream_mut(stream).map(|state| &mut state.flows[1 - hold.side]).ok_or(Error::Reset)?;
         match flow.read(buffer) {
@@ -241,13 +241,13 @@ impl State {
         self.forget(key);
     }
 
-    fn held(&mut self, hold: Hold) -> Result<(&mut Connection, usize), Error> {
-        self.connections.get_mut(hold.key).map(|connection| (connection, hold.side)).ok_or(Error::Reset)
+    fn held(&mut self, hold: Hold) -> Result<&mut Connection, Error> {
+        self.connections.get_mut(hold.key).ok_or(Error::Reset)
     }
 }
 
 /// Keeps the waker of who waits.
-pub(super) fn wait(waker: &mut Option<Waker>, cx: &Context<'_>) {
+fn wait(waker: &mut Option<Waker>, cx: &Context<'_>) {
     match waker {
         Some(waker) => waker.clone_from(cx.waker()),
         None => *waker = Some(cx.waker().clone()),

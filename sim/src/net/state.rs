@@ -20,6 +20,7 @@ use super::{
     connection::{Connections, DIALER, Key, LISTENER, Life},
     error::Error,
     host::HostState,
+    link::wire_bytes,
     packet::{Load, Packet},
     queue::Queue,
     tap::Tap,
@@ -161,7 +162,7 @@ impl State {
         let Some(connection) = self.connections.get(packet.connection) else { return };
         let bytes = packet.bytes(connection);
         let [from, to] = [packet.from(), packet.to].map(|side| connection.ends[side].host.0 as usize);
-        let from_us = self.hosts[from].up.duration_us(bytes);
+        let from_us = self.hosts[from].up.duration_us(wire_bytes(bytes));
         match self.wire.receive(self.now_us, from_us, &mut self.hosts[to], bytes) {
             Some(at_us) if at_us <= self.now_us => self.arrive(packet),
             Some(at_us) => self.schedule(at_us, Event::Arrive(packet)),

@@ -18,7 +18,7 @@ pub(super) const CONNECTION: Protocol = Protocol(1);
 const OTHER: Protocol = Protocol(2);
 /// Protocols that are counted for. Hostile hosts might invent any number.
 const MAX_PROTOCOLS: usize = 256;
-/// The longest name of a protocol in libp2p's own implementation of multistream-select is longer; nobody uses such.
+/// The longest name that is kept, well above any in use; streams with longer ones are counted as other.
 const MAX_NAME_BYTES: usize = 140;
 
 /// Bytes by protocol.

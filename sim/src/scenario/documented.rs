@@ -83,6 +83,7 @@ fn everything(level: Level) -> Scenario {
         seed: 1,
         settle_s: 1,
         network: Network { regions: vec![], latency_ms: vec![vec![]], jitter: 0.1, loss: 0.1, queue_ms: 1 },
+        node: NodeSettings::default(),
         groups: groups(),
         workload: Workload { chat: vec![chat], lookups: Some(lookups) },
         events: events(),

@@ -3,16 +3,16 @@
 mod faults;
 mod links;
 mod nats;
+mod pure;
 mod swarms;
 
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
-    task::Poll,
     time::Duration,
 };
 
-use futures::{AsyncReadExt, AsyncWriteExt, future::Either};
+use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::{
     Multiaddr, PeerId, Transport,
     core::{
