@@ -110,7 +110,9 @@ impl World {
         let Some(live) = &here.live else { return };
         let now = here.now(self.queue.now_us());
         let shelf = live.replica.shelf();
-        let agree = self.library.positions(&here.held).all(|(key, position)| shelf.log(&key).durable == position);
+        let all: u64 = here.held.iter().map(|(_, seq)| u64::from(seq)).sum();
+        let same = self.library.positions(&here.held).all(|(key, position)| shelf.log(&key).durable == position);
+        let agree = same && shelf.durable_events() == all;
         let hidden = self.library.events(&here.held).find(|(number, signed)| {
             // One that has just become due waits for its timer.
             let late = proto::time::Now { wall_ms: now.wall_ms.saturating_sub(HIDDEN_MS), ..now };

@@ -54,3 +54,38 @@ impl Disk {
         writing.into_iter().chain(waiting).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk that writes commit 0, while 1 and 2 wait.
+    fn busy() -> Disk {
+        let mut disk = Disk::default();
+        assert!(disk.append(CommitId(0), Vec::new()));
+        assert!(!disk.append(CommitId(1), Vec::new()) && !disk.append(CommitId(2), Vec::new()));
+        disk
+    }
+
+    fn commits(batch: Batch) -> Vec<u64> {
+        batch.into_iter().map(|(commit, _)| commit.0).collect()
+    }
+
+    #[test]
+    fn what_waits_becomes_durable_together() {
+        let mut disk = busy();
+        assert_eq!(commits(disk.end()), [0]);
+        assert!(disk.begin());
+        assert_eq!(commits(disk.end()), [1, 2]);
+        assert!(!disk.begin() && disk.append(CommitId(3), Vec::new()));
+    }
+
+    #[test]
+    fn each_end_keeps_what_it_must() {
+        assert_eq!(commits(busy().close()), [0, 1, 2]);
+        assert_eq!(commits(busy().kill()), [0]);
+        let mut failed = busy();
+        failed.fail();
+        assert_eq!(commits(failed.close()), [0; 0]);
+    }
+}

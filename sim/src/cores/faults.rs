@@ -13,15 +13,20 @@ use std::sync::Arc;
 
 use proto::{log, presence};
 use rand::{RngExt, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
 
 use super::{
     REJOIN_US, SILENCE_US,
     graph::Change,
     host::{Did, Start},
     message::What,
+    setup::exponential_us,
     world::World,
 };
 use crate::scenario::{self, Churn, Distribution, Ending};
+
+/// Microseconds that a session or a gap lasts at least: time must go on.
+const LEAST_SPAN_US: u64 = 1_000;
 
 /// One-way trips that a handshake takes.
 const HANDSHAKE_TRIPS: u64 = 3;
@@ -64,7 +69,7 @@ impl World {
     /// Plans the end of a session, where hosts come and go.
     fn plan_end(&mut self, host: u32) {
         let here = &self.hosts[host as usize];
-        let Some(churn) = self.scenario.groups[usize::from(here.group)].churn.clone() else { return };
+        let Some(churn) = self.scenario.groups[here.group].churn.clone() else { return };
         let session = here.session;
         let ends_us = self.queue.now_us().saturating_add(self.draw_us(churn.session_s));
         let ends_us = ends_us.max(churn.from_s.saturating_mul(1_000_000));
@@ -84,14 +89,14 @@ impl World {
     }
 
     fn draw_us(&mut self, distribution: Distribution) -> u64 {
-        let exponential = -(1.0 - self.rng.random::<f64>()).ln();
+        let exponential = |rng: &mut ChaCha8Rng| exponential_us(rng, 1.0) as f64 / 1e6;
         let s = match distribution {
             Distribution::Fixed { s } => s,
             Distribution::Uniform { min_s, max_s } => min_s + (max_s - min_s) * self.rng.random::<f64>(),
-            Distribution::Exponential { mean_s } => mean_s * exponential,
-            Distribution::Weibull { scale_s, shape } => scale_s * exponential.powf(1.0 / shape),
+            Distribution::Exponential { mean_s } => mean_s * exponential(&mut self.rng),
+            Distribution::Weibull { scale_s, shape } => scale_s * exponential(&mut self.rng).powf(1.0 / shape),
         };
-        (s.max(0.0) * 1e6) as u64
+        ((s.max(0.0) * 1e6) as u64).max(LEAST_SPAN_US)
     }
 
     /// A host goes, if it is up.
@@ -115,7 +120,7 @@ impl World {
                 Vec::new()
             }
         };
-        let (session, group) = (here.session, usize::from(here.group));
+        let (session, group) = (here.session, here.group);
         self.keep(host, kept);
         let neighbour = self.mesh.links(host).first().map_or(host, |link| link.peer);
         let notice_us = if how == Ending::PowerCut { SILENCE_US } else { self.delay_us(host, neighbour) };
@@ -203,7 +208,7 @@ impl World {
         let regions = self.scenario.network.regions.clone();
         for host in 0..self.hosts.len() as u32 {
             let here = &self.hosts[host as usize];
-            let group = &self.scenario.groups[usize::from(here.group)].name;
+            let group = &self.scenario.groups[here.group].name;
             let region = regions.get(usize::from(here.place.region));
             let on = |side: &Vec<String>| side.iter().any(|name| name == group || Some(name) == region);
             let side = sides.iter().position(on).unwrap_or(0);

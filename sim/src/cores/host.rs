@@ -35,7 +35,7 @@ pub struct Host {
     /// Its store's own log.
     pub own_log: LogId,
     /// Index of its group.
-    pub group: u16,
+    pub group: usize,
     /// Where it is.
     pub place: Place,
     /// Which part of the network it is in.

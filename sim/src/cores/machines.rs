@@ -129,7 +129,7 @@ impl World {
         if here.session != session || here.live.is_none() {
             return;
         }
-        let disk = self.scenario.groups[usize::from(here.group)].disk;
+        let disk = self.scenario.groups[here.group].disk;
         if disk.fail > 0.0 && self.rng.random::<f64>() < disk.fail {
             here.disk.fail();
             self.note(host, Did::DiskFailed, 0);
@@ -231,7 +231,7 @@ impl World {
             Output::Persist { commit, events } => {
                 let here = &mut self.hosts[host as usize];
                 if here.disk.append(commit, events) {
-                    let sync_ms = self.scenario.groups[usize::from(here.group)].disk.sync_ms;
+                    let sync_ms = self.scenario.groups[here.group].disk.sync_ms;
                     let session = here.session;
                     self.queue.after(sync_ms.saturating_mul(1_000), host, What::Written { session });
                 }
@@ -313,9 +313,8 @@ impl World {
         let here = &self.hosts[host as usize];
         let asker = Asker { host, session: here.session, question, at_us: self.queue.now_us() };
         let found = self.mesh.links(host).iter().find(|link| self.hosts[link.peer as usize].peer == to);
-        let Some(peer) = found.map(|link| link.peer) else {
-            return self.broken("only peers are asked", format!("host {host} asked {to}"), &[host]);
-        };
+        // When several links close at one instant, the machine hears of one after the other, and may still ask whom it has lost.
+        let Some(peer) = found.map(|link| link.peer) else { return };
         self.note(host, Did::Asked, peer);
         let size = wire::encode(&topic).len() as u32;
         self.traffic.send(asker.at_us, asked_kind(question), size);

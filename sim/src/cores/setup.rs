@@ -115,7 +115,7 @@ fn host(index: usize, group: &Group, place: Place, rng: &mut ChaCha8Rng) -> Resu
         signer,
         peer,
         own_log: LogId(rng.random()),
-        group: index as u16,
+        group: index,
         place,
         side: 0,
         clock,
@@ -164,6 +164,11 @@ fn left_out(scenario: &Scenario) -> Vec<Mark> {
     left_out.into_iter().filter(|(applies, _)| *applies).map(mark).collect()
 }
 
+/// Microseconds of a memoryless wait.
+pub fn exponential_us(rng: &mut ChaCha8Rng, mean_s: f64) -> u64 {
+    (-(1.0 - rng.random::<f64>()).ln() * mean_s * 1e6) as u64
+}
+
 /// Plans arrivals, talk and the timetable.
 fn plan(world: &mut World) {
     let scenario = world.scenario.clone();
@@ -171,15 +176,19 @@ fn plan(world: &mut World) {
         world.queue.at(event.at_s.saturating_mul(1_000_000), 0, What::Event { index });
     }
     for (group, hosts) in scenario.groups.iter().zip(world.groups.clone()) {
-        let (from_us, over_us) = (group.arrive.from_s * 1_000_000, group.arrive.over_s * 1_000_000);
+        let micros = |s: u64| s.saturating_mul(1_000_000);
+        let (from_us, over_us) = (micros(group.arrive.from_s), micros(group.arrive.over_s));
         let count = u64::from(hosts.end - hosts.start).max(1);
         for (number, host) in hosts.enumerate() {
-            world.queue.at(from_us + over_us * number as u64 / count, host, What::Come);
+            let wait_us = over_us / count * number as u64;
+            world.queue.at(from_us.saturating_add(wait_us), host, What::Come);
         }
     }
     for (chat, talk) in scenario.workload.chat.iter().enumerate() {
         if talk.room == LOBBY && talk.rate_per_s > 0.0 {
-            world.queue.at(talk.from_s.saturating_mul(1_000_000), 0, What::Say { chat });
+            let from_us = talk.from_s.saturating_mul(1_000_000);
+            let wait_us = exponential_us(&mut world.rng, 1.0 / talk.rate_per_s);
+            world.queue.at(from_us.saturating_add(wait_us), 0, What::Say { chat });
         }
     }
     world.queue.at(0, 0, What::Tick);

@@ -184,3 +184,66 @@ fn mix(number: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use proto::{
+        Keypair,
+        event::{Body, Event},
+        hlc::Timestamp,
+        ids::{ChannelId, EventId, LogId},
+        signature::{Ed25519, Signer},
+    };
+
+    use super::*;
+
+    fn chain(count: u64, text: u8) -> Vec<SignedEvent> {
+        let signer = Signer::new(Keypair::ed25519_from_bytes([1; 32]).unwrap()).unwrap();
+        let mut events: Vec<SignedEvent> = Vec::new();
+        for seq in 1..=count {
+            let event = Event {
+                channel: ChannelId([1; 32]),
+                author: signer.author(),
+                log: LogId(7),
+                seq,
+                prev: events.last().map_or(EventId::NONE, |event| event.id),
+                hlc: Timestamp::from_ms(seq),
+                body: Body { kind: 1, bytes: vec![text; 8] },
+            };
+            events.push(SignedEvent::create(&signer, event));
+        }
+        events
+    }
+
+    #[test]
+    fn two_disks_that_hold_the_same_are_equal_and_serve_only_what_they_hold() {
+        let (mut library, mut one, mut other) = (Library::default(), Held::default(), Held::default());
+        let events = chain(5, 1);
+        let places: Vec<Place> = events.iter().map(|event| library.keep(event).unwrap()).collect();
+        assert_eq!(library.keep(&events[2]), Ok(places[2]));
+        assert!(places.iter().all(|place| one.add(*place)));
+        assert!(other.add(places[0]) && other.add(places[1]) && !other.add(places[3]));
+        assert_ne!(one.digest(), other.digest());
+        let key = events[0].event.log_key();
+        let want = Want { author: key.author, log: key.log, from: 2, to: 9 };
+        let served = |held: &Held| -> Vec<SignedEvent> {
+            library.runs(held, &[want]).into_iter().flat_map(|run| run.verify(&Ed25519).unwrap()).collect()
+        };
+        let ids = |events: &[SignedEvent]| events.iter().map(|event| event.id).collect::<Vec<_>>();
+        assert_eq!(ids(&served(&one)), ids(&events[1..]));
+        assert_eq!(ids(&served(&other)), ids(&events[1..2]));
+        assert!(places[2..].iter().all(|place| other.add(*place)));
+        assert_eq!(one.digest(), other.digest());
+        assert_eq!(library.positions(&one).map(|(_, position)| position.seq).collect::<Vec<_>>(), [5]);
+    }
+
+    #[test]
+    fn a_fork_and_a_hole_are_found() {
+        let mut library = Library::default();
+        let (events, others) = (chain(3, 1), chain(2, 2));
+        assert_eq!(library.keep(&events[1]), Err(Contradiction::Hole(2)));
+        library.keep(&events[0]).unwrap();
+        assert_eq!(library.keep(&others[0]), Err(Contradiction::Fork(1)));
+        assert_eq!(library.keep(&events[2]), Err(Contradiction::Hole(3)));
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use super::{
     paths::Paths,
     pending::{Buckets, Progress, Tally},
     queue::{Due, Queue},
+    setup::exponential_us,
     store::Library,
     traffic::Traffic,
 };
@@ -94,6 +95,7 @@ impl World {
     /// Lets everything happen until the end, or until an invariant breaks.
     pub fn run(&mut self, progress: &Progress) {
         progress.total_ms.store(self.end_us / 1_000, Ordering::Relaxed);
+        *progress.phase.lock().unwrap_or_else(PoisonError::into_inner) = "running".into();
         while let Some(due) = self.queue.next(self.end_us) {
             self.traffic.trace.advance(due.at_us);
             if matches!(due.what, What::Tick) {
@@ -161,7 +163,7 @@ impl World {
         if now_us >= until_us {
             return;
         }
-        let wait_us = (-(1.0 - self.rng.random::<f64>()).ln() / talk.rate_per_s * 1e6) as u64;
+        let wait_us = exponential_us(&mut self.rng, 1.0 / talk.rate_per_s);
         self.queue.after(wait_us, 0, What::Say { chat });
         let group = talk.by.as_ref().and_then(|by| self.scenario.groups.iter().position(|group| group.name == *by));
         let among = group.map_or(0..self.hosts.len() as u32, |group| self.groups[group].clone());

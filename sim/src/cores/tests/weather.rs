@@ -24,7 +24,7 @@ fn group(name: &'static str) -> impl Strategy<Value = Group> {
     let clock = (prop_oneof![Just(0), 0u64..200_000], -200_000i64..200_000, 0u64..200);
     let clock = clock.prop_map(|(skew_ms, offset_ms, drift_ppm)| Clock { skew_ms, offset_ms, drift_ppm });
     let disk = (0u64..50, prop_oneof![Just(0.0), 0.0..0.1]).prop_map(|(sync_ms, fail)| Disk { sync_ms, fail });
-    (1usize..12, 0u64..20, prop::option::of(churn()), clock, disk, 0.0..0.05).prop_map(
+    (1usize..8, 0u64..20, prop::option::of(churn()), clock, disk, 0.0..0.05).prop_map(
         move |(count, over_s, churn, clock, disk, loss)| Group {
             name: name.into(),
             count,
@@ -64,7 +64,7 @@ fn weather() -> impl Strategy<Value = Scenario> {
         loss,
         queue_ms: 0,
     });
-    let chat = (0.1..20.0, 1usize..2_000).prop_map(|(rate_per_s, bytes)| Chat {
+    let chat = (0.1..5.0, 1usize..500).prop_map(|(rate_per_s, bytes)| Chat {
         room: "lobby".into(),
         rate_per_s,
         bytes,
@@ -77,14 +77,14 @@ fn weather() -> impl Strategy<Value = Scenario> {
             name: "weather".into(),
             summary: "random".into(),
             level: Level::Cores,
-            duration_s: 200,
+            duration_s: 160,
             seed: 1,
-            settle_s: 105,
+            settle_s: 65,
             network,
             groups: vec![east, west],
             workload: Workload { chat: vec![chat], lookups: None },
             events,
-            invariants: Invariants { converge_s: 100 },
+            invariants: Invariants { converge_s: 60 },
             checks: Vec::new(),
         },
     )
@@ -101,5 +101,5 @@ proptest! {
 
 /// Runs, or as many as `SIM_WEATHER_RUNS` says.
 fn cases() -> u32 {
-    std::env::var("SIM_WEATHER_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(64)
+    std::env::var("SIM_WEATHER_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(200)
 }
