@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::{
+    progress::{Progress, RunError},
     report::Report,
     scenario::{
         Arrive, Chat, Churn, Clock, Disk, Event, Group, Invariants, Level, Nat, Network, NodeSettings, Scenario, What,
         Workload,
     },
-    world::{self, Progress, RunError},
+    world,
 };
 
 /// A run in the making.
@@ -16,7 +17,7 @@ use crate::{
 /// ```no_run
 /// use sim::{Sim, scenario::What};
 ///
-/// # fn main() -> Result<(), sim::world::RunError> {
+/// # fn main() -> Result<(), sim::progress::RunError> {
 /// let report = Sim::new(7)
 ///     .nodes(50)
 ///     .chat(1.0)

@@ -10,6 +10,7 @@
 //! | [`world`] | the run itself: hosts that come and go, users that talk, invariants |
 //! | [`hostile`] | hosts that do not keep to the protocol |
 //! | [`cores`] | the same with the state machines of `proto` alone, for very many hosts |
+//! | [`progress`], [`memo`] | how far a run is; signatures that were checked once |
 //! | [`report`] | what a run leaves: figures, checks, charts |
 //! | [`Sim`] | a scenario put together in a few calls, for tests |
 //! | [`cli`] | the program `sim` |
@@ -23,7 +24,9 @@ mod builder;
 pub mod cli;
 pub mod cores;
 pub mod hostile;
+pub mod memo;
 pub mod net;
+pub mod progress;
 pub mod report;
 pub mod scenario;
 pub mod world;

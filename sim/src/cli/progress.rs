@@ -4,7 +4,7 @@ use std::sync::{PoisonError, atomic::Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::engine::world::Progress;
+use super::engine::progress::Progress;
 
 /// A bar for one run, or for many.
 pub struct Bar(ProgressBar);

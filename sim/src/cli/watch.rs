@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Failure,
-    engine::{cores, world},
+    engine::{cores, progress, world},
     progress::Bar,
 };
 use crate::{
@@ -28,7 +28,7 @@ const DRAW_EVERY: Duration = Duration::from_millis(100);
 /// The scenario could not be run at all. A run in which something failed is a report like any other.
 pub fn run(scenario: Scenario, seed: u64, quiet: bool) -> Result<Report, Failure> {
     let bar = Bar::new(&scenario.name, quiet);
-    let progress = Arc::new(world::Progress::default());
+    let progress = Arc::new(progress::Progress::default());
     let watched = Arc::clone(&progress);
     let (done, result) = sync_channel(1);
     let runner = thread::spawn(move || {

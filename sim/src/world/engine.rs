@@ -8,7 +8,6 @@ use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 
 use super::{
-    Progress, RunError,
     ledger::covers,
     population::Population,
     random::{share_of, span_ms, until_next_ms},
@@ -20,6 +19,7 @@ use super::{
 };
 use crate::{
     net::Network,
+    progress::{Progress, RunError},
     report::{Breach, Mark, Report},
     scenario::{Ending, Scenario, What},
 };
@@ -68,7 +68,7 @@ impl World {
         network.set_tap(Box::new(trace.clone()));
         tokio::spawn(network.clone().run());
         let start = Instant::now();
-        let verifier: Arc<dyn Verifier> = Arc::new(super::verified::Memo::default());
+        let verifier: Arc<dyn Verifier> = Arc::new(crate::memo::Memo::default());
         let population = Population::new(Arc::clone(&scenario), network.clone(), start, verifier, rng.random());
         let peer_ids = population.hosts.iter().map(|host| host.peer_id().to_string()).collect();
         let mut world = Self {

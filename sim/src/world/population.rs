@@ -9,7 +9,6 @@ use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 
 use super::{
-    RunError,
     history::Deed,
     host::{Host, Life},
     ledger::Session,
@@ -18,6 +17,7 @@ use super::{
 use crate::{
     hostile,
     net::{self, Link, Network},
+    progress::RunError,
     scenario::{Ending, Group, Nat, Scenario},
 };
 

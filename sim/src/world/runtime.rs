@@ -2,8 +2,12 @@
 
 use std::{any::Any, sync::Arc, thread};
 
-use super::{Progress, RunError, engine::World};
-use crate::{report::Report, scenario::Scenario};
+use super::engine::World;
+use crate::{
+    progress::{Progress, RunError},
+    report::Report,
+    scenario::Scenario,
+};
 
 /// Bytes of stack: libp2p's futures nest deeply.
 const STACK_BYTES: usize = 32 << 20;
