@@ -12,7 +12,7 @@ use libp2p::{
     mdns,
     multiaddr::Protocol,
     swarm::{
-        ConnectionId, DialError,
+        ConnectionError, ConnectionId, DialError,
         dial_opts::{DialOpts, PeerCondition},
     },
 };
@@ -47,6 +47,8 @@ pub struct Network {
     was_connected: bool,
     /// What connected peers named last, which is what Kademlia was told of them.
     named: BTreeMap<PeerId, Vec<Multiaddr>>,
+    /// Connected peers that answer no ping.
+    silent: BTreeSet<PeerId>,
     /// How often peers were connected anew because they had been restarted.
     restarted: BTreeMap<PeerId, TokenBucket>,
 }
@@ -62,6 +64,7 @@ impl Network {
             bootstraps: BTreeSet::new(),
             was_connected: false,
             named: BTreeMap::new(),
+            silent: BTreeSet::new(),
             restarted: BTreeMap::new(),
         };
         for known in remembered {
@@ -149,10 +152,16 @@ impl Network {
         self.connectivity.handle(now, Input::Connected { peer, address, outbound });
     }
 
-    /// The last connection to a peer closed.
-    pub fn disconnected(&mut self, now: Now, peer: PeerId) {
+    /// A peer answers no ping; its connections are being closed.
+    pub fn silent(&mut self, peer: PeerId) {
+        self.silent.insert(peer);
+    }
+
+    /// The last connection to a peer closed, in its transport's words because of `cause`.
+    pub fn disconnected(&mut self, now: Now, peer: PeerId, cause: Option<&ConnectionError>) {
         self.named.remove(&peer);
-        self.connectivity.handle(now, Input::Disconnected(peer));
+        let silent = self.silent.remove(&peer) || cause.is_some_and(timed_out);
+        self.connectivity.handle(now, Input::Disconnected { peer, silent });
     }
 
     /// A dial came to nothing.
@@ -332,6 +341,16 @@ fn is_loopback(address: &Multiaddr) -> bool {
 
 fn is_unspecified(address: &Multiaddr) -> bool {
     ip(address).is_some_and(|ip| ip.is_unspecified())
+}
+
+/// Whether a connection ended because the other side was not heard of. QUIC tells that in words only.
+fn timed_out(cause: &ConnectionError) -> bool {
+    let ConnectionError::IO(error) = cause else { return false };
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string().contains("timed out")
 }
 
 /// A dial error in one short line: the first address's innermost reason.

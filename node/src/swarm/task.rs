@@ -264,7 +264,7 @@ impl Task {
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 if self.peers.closed(peer_id, connection_id) {
                     tracing::info!(%peer_id, ?cause, "disconnected");
-                    self.network.disconnected(now, peer_id);
+                    self.network.disconnected(now, peer_id, cause.as_ref());
                     self.guard.disconnected(&peer_id);
                     self.rooms.disconnected(&mut lend!(self, now), peer_id);
                     lend!(self, now).report(NodeEvent::PeerDisconnected { peer_id: peer_id.to_string() });
@@ -314,6 +314,7 @@ impl Task {
                 Err(error) => {
                     // libp2p leaves it open. Behind a broken link it would take many minutes to be noticed.
                     tracing::info!(peer = %event.peer, "closing a connection that does not answer: {error}");
+                    self.network.silent(event.peer);
                     self.swarm.close_connection(event.connection);
                 }
             },

@@ -10,7 +10,7 @@ use crate::{
 use super::book::{Entry, Grade};
 use super::{
     Connectivity, DIAL_LOST_MS, FAST_MS, FAST_WAITS, KNOWN_FAILURES, KNOWN_MS, MAX_PENDING_DIALS, MIN_OUTBOUND, Output,
-    Target, UNTRIED_FAILURES, WAITS, WANT_PEERS_WAITS,
+    TRIMMED_MS, Target, UNTRIED_FAILURES, WAITS, WANT_PEERS_WAITS,
 };
 
 /// What peers and addresses are dialed for, the most pressing first.
@@ -201,10 +201,15 @@ impl Connectivity {
         }
     }
 
-    pub(super) fn lost_unnamed(&mut self, now: Now, peer: PeerId) {
+    pub(super) fn lost_unnamed(&mut self, now: Now, peer: PeerId, let_go: bool) {
         for unnamed in self.unnamed.values_mut().filter(|unnamed| unnamed.peer == Some(peer)) {
-            unnamed.fast_until_ms = now.mono_ms.saturating_add(FAST_MS);
-            unnamed.next_dial_ms = now.mono_ms.saturating_add(unnamed.backoff.fail(FAST_WAITS, &mut self.rng));
+            let wait_ms = if let_go {
+                TRIMMED_MS
+            } else {
+                unnamed.fast_until_ms = now.mono_ms.saturating_add(FAST_MS);
+                unnamed.backoff.fail(FAST_WAITS, &mut self.rng)
+            };
+            unnamed.next_dial_ms = now.mono_ms.saturating_add(wait_ms);
         }
     }
 

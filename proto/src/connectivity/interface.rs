@@ -72,7 +72,12 @@ pub enum Input {
         outbound: bool,
     },
     /// The last connection to a peer ended.
-    Disconnected(PeerId),
+    Disconnected {
+        /// Who.
+        peer: PeerId,
+        /// Whether it fell silent, rather than closing the connection: something lies between us, and may go away again.
+        silent: bool,
+    },
     /// A dial came to nothing.
     DialFailed {
         /// What was dialed.

@@ -6,14 +6,18 @@
 //! |---|---|
 //! | fewer than [`Settings::low`], or fewer than [`MIN_OUTBOUND`] that we dialed | known peers are dialed, those last connected first; when none is left, more are asked for |
 //! | in between | only what was lost is dialed: bootstrap peers, and favoured ones |
-//! | more than [`Settings::high`] | the least useful are disconnected, the newest first; those that are not yet [`GRACE_MS`] old are neither counted nor touched |
+//! | more than [`Settings::high`] | the least useful are disconnected, the newest first; those that are not yet [`GRACE_MS`] old ([`PRESSED_GRACE_MS`] in a crowd) are neither counted nor touched |
 //! | [`Settings::max`] | further ones are disconnected at once, unless protected, or among the first [`MIN_OUTBOUND`] that we dialed |
 //!
 //! | peer | dialed when | waits between dials | given up |
 //! |---|---|---|---|
 //! | bootstrap | not connected | 0.75 s, doubling to 4 s for half an hour after it was lost or while there is no other connection, else to 45 s | never |
-//! | favoured: protected, or lost while it was | not connected | the same | after a day it is like others |
+//! | favoured: protected, or lost while it was | not connected | the same | after a day it is like others; after half an hour, if it only shared a room |
 //! | others | there are too few connections | 0.75 s, doubling to 45 s | never reached: after 5 failures; else after 8 failures, when not seen for 14 days |
+//!
+//! A peer that closes a connection while we have enough others, and that only shared a room with us or nothing, is let go: it had too many. If it
+//! fell silent instead, it is favoured: when a network falls into parts, each may be large enough to live, and nobody would
+//! look for the other.
 //!
 //! Waits vary by ±25 %. A peer's failures are forgotten once a connection, whoever made it, has held for [`STABLE_MS`]; a
 //! peer that accepts and hangs up is thus not dialed in a frenzy. Dials are bounded in number ([`MAX_PENDING_DIALS`]) and in rate
@@ -64,10 +68,14 @@ pub const MIN_OUTBOUND: usize = 4;
 /// Milliseconds that a new connection is safe from trimming: enough to identify, join rooms and be grafted into a mesh.
 pub const GRACE_MS: u64 = 30_000;
 
+/// The same while more than three quarters of [`Settings::max`] are connected: a crowd has come, and each of it shall have been here
+/// long enough to be told of others.
+pub const PRESSED_GRACE_MS: u64 = 5_000;
+
 /// Milliseconds after which a connection counts as good, and its peer's failures are forgotten.
 pub const STABLE_MS: u64 = 10_000;
 
-/// Milliseconds before a peer that was trimmed is dialed again.
+/// Milliseconds before a peer that was trimmed is dialed again, or one that closed the connection while we had enough others.
 pub const TRIMMED_MS: u64 = 600_000;
 
 /// Dials under way at a time. Each may hang until its transport gives up, and a partition makes all of them hang.
@@ -141,7 +149,7 @@ pub struct Settings {
 impl Default for Settings {
     /// 12: two gossip meshes of 6. 100: about 2 MB of buffers, and a room of 100 is a full mesh. 200: twice that.
     fn default() -> Self {
-        Self { low: 12, high: 100, max: 200 }
+        Self { low: 12, high: 40, max: 160 }
     }
 }
 
@@ -198,7 +206,7 @@ impl Connectivity {
             Input::Remembered { peer, addresses, last_seen_ms } => self.remembered(peer, &addresses, last_seen_ms),
             Input::Discovered { peer, addresses, source } => self.discovered(now, peer, &addresses, source),
             Input::Connected { peer, address, outbound } => self.connected(now, peer, &address, outbound),
-            Input::Disconnected(peer) => self.disconnected(now, peer),
+            Input::Disconnected { peer, silent } => self.disconnected(now, peer, silent),
             Input::DialFailed { target, permanent } => self.dial_failed(now, target, permanent),
             Input::Protect { peer, reason } => {
                 if let Some(entry) = self.book.entries.get_mut(&peer) {
@@ -328,15 +336,22 @@ impl Connectivity {
         self.remember(now, peer);
     }
 
-    fn disconnected(&mut self, now: Now, peer: PeerId) {
-        let isolated = self.book.links().count() <= 1;
+    fn disconnected(&mut self, now: Now, peer: PeerId, silent: bool) {
+        let left = self.book.links().filter(|(other, .., link)| **other != peer && !link.closing).count();
+        let (isolated, enough) = (left == 0, left >= self.settings.low);
         let Some(entry) = self.book.entries.get_mut(&peer) else { return };
         let Some(link) = entry.link.take() else { return };
         let lag = |ended_ms: u64| now.mono_ms.saturating_sub(ended_ms) <= PROTECTION_LAG_MS;
         let was_protected = !entry.protection.is_empty() || entry.unprotected_ms.is_some_and(lag);
+        // A peer that merely shares a room is as good as others that do, and whoever closed the connection had too many. Only what
+        // lies between us is worth fighting: the room may have fallen into parts.
+        let room_only = entry.protection.iter().all(|reason| *reason == Reason::Room);
+        let let_go = enough && !silent && room_only;
         entry.protection.retain(|reason| *reason == Reason::User);
         entry.unprotected_ms = None;
-        entry.fast_until_ms = now.mono_ms.saturating_add(FAST_MS);
+        if !let_go {
+            entry.fast_until_ms = now.mono_ms.saturating_add(FAST_MS);
+        }
         entry.last_seen_ms = now.wall_ms;
         if now.mono_ms.saturating_sub(link.since_ms) >= STABLE_MS {
             entry.backoff.reset();
@@ -344,17 +359,18 @@ impl Connectivity {
                 unnamed.backoff.reset();
             }
         }
-        if was_protected && !link.closing {
-            entry.favoured_until_ms = now.mono_ms.saturating_add(FAVOUR_MS);
+        if was_protected && !link.closing && !let_go {
+            let favour_ms = if room_only { FAST_MS } else { FAVOUR_MS };
+            entry.favoured_until_ms = now.mono_ms.saturating_add(favour_ms);
         }
-        let wait_ms = if link.closing {
+        let wait_ms = if link.closing || let_go {
             TRIMMED_MS
         } else {
             let policy = dial::waits(entry, now, isolated);
             entry.backoff.fail(policy, &mut self.rng)
         };
         entry.next_dial_ms = now.mono_ms.saturating_add(wait_ms);
-        self.lost_unnamed(now, peer);
+        self.lost_unnamed(now, peer, let_go);
         self.want_peers.reset();
         self.want_peers_ms = self.want_peers_ms.min(now.mono_ms.saturating_add(WANT_PEERS_WAITS.first_ms));
         self.remember(now, peer);

@@ -21,7 +21,7 @@ fn address(n: u32) -> String {
 }
 
 fn manager() -> Connectivity {
-    Connectivity::new(peer(0), Settings::default(), [7; 32], at(0))
+    Connectivity::new(peer(0), Settings { low: 12, high: 100, max: 200 }, [7; 32], at(0))
 }
 
 fn drain(machine: &mut Connectivity) -> Vec<Output> {
@@ -86,7 +86,7 @@ fn a_bootstrap_address_without_a_peer_id_is_dialed_and_recognised_and_dialed_aga
     let address_1 = format!("{}/p2p/{}", address(1), peer(1));
     machine.handle(at(5), Input::Connected { peer: peer(1), address: address_1, outbound: true });
     assert_eq!(dialed(&run(&mut machine, 5, 60_000).into_iter().map(|(_, o)| o).collect::<Vec<_>>()), []);
-    machine.handle(at(60_000), Input::Disconnected(peer(1)));
+    machine.handle(at(60_000), Input::Disconnected { peer: peer(1), silent: true });
     let again = run(&mut machine, 60_000, 61_000);
     assert!(again.iter().any(|(_, output)| matches!(output, Output::Dial { .. })), "{again:?}");
 }
@@ -100,7 +100,7 @@ fn a_lost_room_peer_is_dialed_within_five_seconds_of_any_moment_of_a_partition_o
             .handle(at(0), Input::Discovered { peer: peer(n), addresses: vec![address(n)], source: Source::Identify });
         machine.handle(at(0), Input::Protect { peer: peer(n), reason: Reason::Room });
     }
-    (1..=30).for_each(|n| machine.handle(at(60_000), Input::Disconnected(peer(n))));
+    (1..=30).for_each(|n| machine.handle(at(60_000), Input::Disconnected { peer: peer(n), silent: true }));
     let mut last: BTreeMap<Target, u64> = BTreeMap::new();
     let mut dials = Vec::new();
     let mut now_ms = 60_000;
@@ -123,6 +123,40 @@ fn a_lost_room_peer_is_dialed_within_five_seconds_of_any_moment_of_a_partition_o
     assert!(dials.windows(most + 1).all(|window| window[most] - window[0] >= 1_000), "too many dials in a second");
 }
 
+/// Room peers, one of them the bootstrap, of which one goes.
+fn lost(others: u32, gone: u32, silent: bool) -> Vec<Target> {
+    let mut machine = manager();
+    machine.handle(at(0), discovered(1, Source::Bootstrap));
+    for n in 1..=others + 1 {
+        machine.handle(at(0), connected(n, true));
+        machine.handle(at(0), discovered(n, Source::Identify));
+        machine.handle(at(0), Input::Protect { peer: peer(n), reason: Reason::Room });
+    }
+    drain(&mut machine);
+    machine.handle(at(60_000), Input::Disconnected { peer: peer(gone), silent });
+    let after = run(&mut machine, 60_000, 60_000 + TRIMMED_MS / 2);
+    dialed(&after.into_iter().map(|(_, output)| output).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_peer_that_closes_the_connection_is_let_go_while_there_are_enough_others() {
+    for gone in [1, 5] {
+        assert_eq!(lost(12, gone, false), []);
+        assert!(lost(12, gone, true).contains(&Target::Peer(peer(gone))), "it only fell silent");
+        assert!(lost(11, gone, false).contains(&Target::Peer(peer(gone))), "too few are left");
+    }
+}
+
+#[test]
+fn a_crowd_is_moved_on_soon_so_that_the_next_find_a_place() {
+    let mut machine = manager();
+    (1..=160).for_each(|n| machine.handle(at(0), connected(n, false)));
+    drain(&mut machine);
+    let moved = run(&mut machine, 0, PRESSED_GRACE_MS);
+    let closed = moved.iter().filter(|(_, output)| matches!(output, Output::Disconnect(_))).count();
+    assert_eq!(closed, 60);
+}
+
 #[test]
 fn a_peer_that_hangs_up_at_once_is_dialed_less_and_less_often() {
     let cases = [(discovered(1, Source::Mdns), 10..25), (Input::Bootstrap(address(1)), 100..250)];
@@ -136,7 +170,7 @@ fn a_peer_that_hangs_up_at_once_is_dialed_less_and_less_often() {
                 if matches!(output, Output::Dial { .. }) {
                     dials += 1;
                     machine.handle(at(now_ms + 50), connected(1, true));
-                    machine.handle(at(now_ms + 50), Input::Disconnected(peer(1)));
+                    machine.handle(at(now_ms + 50), Input::Disconnected { peer: peer(1), silent: true });
                 }
             }
             now_ms += 50;
@@ -226,7 +260,7 @@ fn a_crowd_that_fills_every_place_does_not_keep_us_from_the_few_peers_that_we_di
         assert_eq!(drain(&mut machine), [Output::Disconnect(peer(n))]);
     }
     // The place of one that is lost is free again.
-    machine.handle(at(0), Input::Disconnected(peer(201)));
+    machine.handle(at(0), Input::Disconnected { peer: peer(201), silent: true });
     machine.handle(at(0), connected(207, true));
     assert!(!drain(&mut machine).contains(&Output::Disconnect(peer(207))));
 }
@@ -238,7 +272,7 @@ fn a_banned_peer_is_disconnected_not_dialed_and_let_in_again_later() {
     machine.handle(at(0), connected(1, true));
     machine.handle(at(0), Input::Ban(peer(1)));
     assert!(drain(&mut machine).contains(&Output::Disconnect(peer(1))));
-    machine.handle(at(0), Input::Disconnected(peer(1)));
+    machine.handle(at(0), Input::Disconnected { peer: peer(1), silent: true });
     let later = run(&mut machine, 0, 3_600_000);
     assert!(later.iter().all(|(_, output)| !matches!(output, Output::Dial { .. })));
     machine.handle(at(3_600_000), connected(1, false));
@@ -253,13 +287,13 @@ fn thousands_of_invented_peers_do_not_crowd_out_those_that_were_reached() {
     let mut machine = manager();
     for n in 1..=50 {
         machine.handle(at(0), connected(n, true));
-        machine.handle(at(1), Input::Disconnected(peer(n)));
+        machine.handle(at(1), Input::Disconnected { peer: peer(n), silent: true });
     }
     for n in 1_000..4_000 {
         machine.handle(at(2), discovered(n, if n % 2 == 0 { Source::Kademlia } else { Source::Identify }));
         if n % 3 == 0 {
             machine.handle(at(2), connected(n, false));
-            machine.handle(at(3), Input::Disconnected(peer(n)));
+            machine.handle(at(3), Input::Disconnected { peer: peer(n), silent: true });
         }
     }
     assert!(machine.known_peers() <= 50 + 2 * MAX_UNTRIED_PER_SOURCE + MAX_INBOUND, "{}", machine.known_peers());
@@ -366,7 +400,7 @@ impl World {
                     let n = self.linked.iter().copied().find(|n| peer(*n) == gone);
                     if let Some(n) = n {
                         self.linked.remove(&n);
-                        self.machine.handle(at(self.now_ms), Input::Disconnected(gone));
+                        self.machine.handle(at(self.now_ms), Input::Disconnected { peer: gone, silent: true });
                     }
                 }
                 _ => {}
@@ -437,7 +471,7 @@ proptest! {
                 3 => {
                     world.reachable.remove(&any);
                     if world.linked.remove(&any) {
-                        world.input(Input::Disconnected(peer(any)));
+                        world.input(Input::Disconnected { peer: peer(any), silent: true });
                     }
                 }
                 4 => {

@@ -7,7 +7,7 @@ use libp2p_identity::PeerId;
 use crate::time::{Deadline, Now};
 
 use super::book::Entry;
-use super::{Connectivity, GRACE_MS, MIN_OUTBOUND, Output, Reason};
+use super::{Connectivity, GRACE_MS, MIN_OUTBOUND, Output, PRESSED_GRACE_MS, Reason};
 
 /// How dearly a connection is held; `None` for those that are never trimmed.
 fn price(entry: &Entry) -> Option<u8> {
@@ -29,7 +29,9 @@ impl Connectivity {
         if open.len() <= self.settings.high {
             return None;
         }
-        let end_of_grace = |since_ms: u64| Deadline(since_ms.saturating_add(GRACE_MS));
+        let pressed = open.len() * 4 > self.settings.max * 3;
+        let grace_ms = if pressed { PRESSED_GRACE_MS } else { GRACE_MS };
+        let end_of_grace = |since_ms: u64| Deadline(since_ms.saturating_add(grace_ms));
         let next = open.iter().map(|(.., link)| end_of_grace(link.since_ms)).filter(|end| !now.reached(*end)).min();
         let mature: Vec<_> = open.into_iter().filter(|(.., link)| now.reached(end_of_grace(link.since_ms))).collect();
         let excess = mature.len().saturating_sub(self.settings.high);

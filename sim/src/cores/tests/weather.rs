@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::scenario::{
-    Arrive, Chat, Churn, Clock, Disk, Distribution, Ending, Event, Group, Invariants, Level, Nat, Network, NodeSettings, What,
-    Workload,
+    Arrive, Chat, Churn, Clock, Disk, Distribution, Ending, Event, Group, Invariants, Level, Nat, Network,
+    NodeSettings, What, Workload,
 };
 
 fn distribution() -> impl Strategy<Value = Distribution> {
