@@ -72,7 +72,7 @@ const DIAL_MS: u64 = 1_000;
 const MAX_DIALS: usize = 4;
 
 /// Looks between two searches for further peers.
-const LOOKS_PER_SEARCH: u64 = 5;
+const LOOKS_PER_SEARCH: u64 = 30;
 
 /// Questions that are left open: a node has no more than this many with one peer. When there are more, the oldest is closed.
 const MAX_OPEN: usize = 4_096;
