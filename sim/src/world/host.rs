@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::{clock::HostClock, disk::Disk, ledger::Session, tasks::Tasks};
 use crate::{
+    hostile,
     net::{self, Network},
     scenario::{Ending, Group, NodeSettings},
 };
@@ -66,11 +67,12 @@ impl Host {
     ) -> Self {
         let mut rng = ChaCha8Rng::from_seed(seed);
         let (skew, drift) = (rng.random_range(-1.0..=1.0), rng.random_range(-1.0..=1.0));
+        let chosen = settings.hostile.as_ref().and_then(|kind| hostile::keypair(kind, &mut rng));
         Self {
             group,
             region,
             net,
-            keypair: keypair(rng.random()),
+            keypair: chosen.unwrap_or_else(|| keypair(rng.random())),
             rooms,
             disk: Disk::new(settings.disk, LogId(rng.random()), rng.random()),
             clock: HostClock::new(start, &settings.clock, skew, drift),

@@ -132,11 +132,12 @@ impl Population {
                 keypair: self.hosts[host].keypair.clone(),
                 bootstrap,
                 targets: self.targets(host),
+                clock: Arc::new(self.hosts[host].clock),
                 seed: self.rng.random(),
             };
             let tasks = super::tasks::Tasks::default();
             self.network.power_on(self.hosts[host].net);
-            hostile::start(parts, &tasks).await.map_err(failed)?;
+            hostile::start(parts, Arc::new(tasks.clone())).map_err(|error| failed(error.to_string()))?;
             self.hosts[host].life = Some(Life { handle: None, tasks });
         } else {
             let (network, verifier) = (self.network.clone(), Arc::clone(&self.verifier));
