@@ -151,6 +151,8 @@ fn kademlia(peer_id: libp2p::PeerId, resources: Resources) -> kad::Behaviour<kad
     config.set_periodic_bootstrap_interval(Some(Duration::from_secs(REFRESH_S)));
     config.set_kbucket_size(resources.kademlia_k);
     config.set_replication_factor(resources.kademlia_k);
+    // Whoever makes itself known goes in by way of `routing`.
+    config.set_kbucket_inserts(kad::BucketInserts::Manual);
     // Nobody stores records here: we only use providers, and those are admitted one by one.
     config.set_record_filtering(kad::StoreInserts::FilterBoth);
     let store = kad::store::MemoryStoreConfig {
@@ -195,6 +197,9 @@ fn gossip() -> Result<Gossip, StartError> {
         .mesh_n_low(3)
         .mesh_n_high(8)
         .mesh_outbound_min(1)
+        // IHAVEs to so many others a second: what they too miss, repair brings.
+        .gossip_lazy(3)
+        .gossip_factor(0.1)
         .max_transmit_size(MAX_GOSSIP_BYTES)
         .max_control_message_size(MAX_GOSSIP_CONTROL_BYTES)
         .max_control_messages_sent(MAX_IHAVE_IDS)

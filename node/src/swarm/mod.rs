@@ -6,6 +6,7 @@
 //! | `behaviour`, `codec` | the libp2p protocols and their settings |
 //! | `rooms`, `room` | replicas and presence of the rooms joined |
 //! | `network` | finding peers, keeping connections |
+//! | `routing` | filling Kademlia's table |
 //! | `rendezvous` | finding the members of a room |
 //! | `lookups` | finding who has something, for callers |
 //! | `verdicts` | gossip messages that wait for a decision |
@@ -30,6 +31,7 @@ mod rendezvous;
 mod report;
 mod room;
 mod rooms;
+mod routing;
 mod stopping;
 mod task;
 mod verdicts;

@@ -22,7 +22,7 @@ use proto::{
     time::{Deadline, Now},
 };
 
-use super::{Settings, behaviour::Behaviour, journal::Journal, peers::Peers};
+use super::{Settings, behaviour::Behaviour, journal::Journal, peers::Peers, routing::Routing};
 use crate::store::KnownPeer;
 
 /// Addresses taken from one peer's identify message. It may hold any number.
@@ -47,6 +47,8 @@ pub struct Network {
     was_connected: bool,
     /// What connected peers named last, which is what Kademlia was told of them.
     named: BTreeMap<PeerId, Vec<Multiaddr>>,
+    /// On the way into Kademlia's table.
+    routing: Routing,
     /// Connected peers that answer no ping.
     silent: BTreeSet<PeerId>,
     /// How often peers were connected anew because they had been restarted.
@@ -64,6 +66,7 @@ impl Network {
             bootstraps: BTreeSet::new(),
             was_connected: false,
             named: BTreeMap::new(),
+            routing: Routing::default(),
             silent: BTreeSet::new(),
             restarted: BTreeMap::new(),
         };
@@ -160,6 +163,7 @@ impl Network {
     /// The last connection to a peer closed, in its transport's words because of `cause`.
     pub fn disconnected(&mut self, now: Now, peer: PeerId, cause: Option<&ConnectionError>) {
         self.named.remove(&peer);
+        self.routing.disconnected(&peer);
         let silent = self.silent.remove(&peer) || cause.is_some_and(timed_out);
         self.connectivity.handle(now, Input::Disconnected { peer, silent });
     }
@@ -211,9 +215,7 @@ impl Network {
         for address in before.iter().filter(|address| !addresses.contains(address)) {
             kad.remove_address(&peer_id, address);
         }
-        for address in &addresses {
-            kad.add_address(&peer_id, address.clone());
-        }
+        self.routing.learn(now, kad, peer_id, &addresses);
         self.discovered(now, peer_id, &addresses, Source::Identify);
     }
 
@@ -268,12 +270,13 @@ impl Network {
 
     /// When [`Network::turn`] is to be called.
     pub fn deadline(&self) -> Option<Deadline> {
-        self.connectivity.poll_timeout()
+        Deadline::earliest(self.connectivity.poll_timeout(), self.routing.deadline())
     }
 
     /// Does what is due, and what was decided.
     pub fn turn(&mut self, now: Now, swarm: &mut Swarm<Behaviour>, journal: &mut Journal) {
-        if self.deadline().is_some_and(|at| now.reached(at)) {
+        self.routing.turn(now, &mut swarm.behaviour_mut().kad);
+        if self.connectivity.poll_timeout().is_some_and(|at| now.reached(at)) {
             self.connectivity.handle_timeout(now);
         }
         while let Some(output) = self.connectivity.poll_output() {

@@ -126,7 +126,7 @@ impl Rooms {
         // gossip keeps its peers in a hash map; what we do must not depend on its order.
         present.sort();
         for peer in present {
-            cx.effects.push_back(Effect::RoomPeer { peer });
+            protect(cx, room, peer);
             room.peer_up(cx, peer);
         }
     }
@@ -211,7 +211,7 @@ impl Rooms {
             }
             gossipsub::Event::Subscribed { peer_id, topic } => {
                 if let Some(room) = self.room_of(&topic) {
-                    cx.effects.push_back(Effect::RoomPeer { peer: peer_id });
+                    protect(cx, room, peer_id);
                     room.peer_up(cx, peer_id);
                 }
             }
@@ -254,7 +254,8 @@ impl Rooms {
     }
 
     fn no_longer_shared(&self, cx: &mut Cx, peer: PeerId) {
-        if !self.rooms.values().any(|room| room.replica().peers().any(|other| *other == peer)) {
+        let in_it = |room: &Room| is_selective(room) && room.replica().peers().any(|other| *other == peer);
+        if !self.rooms.values().any(in_it) {
             cx.effects.push_back(Effect::NoRoomPeer { peer });
         }
     }
@@ -358,5 +359,17 @@ impl Rooms {
         let frozen: u64 = self.rooms.values().map(|room| room.replica().frozen_logs()).sum();
         let forks = (frozen > 0).then(|| format!("{frozen} log(s) are frozen because their author forked them"));
         clock.into_iter().chain(forks).collect()
+    }
+}
+
+/// Whether being in a room says anything about a peer: everybody is in the lobby.
+fn is_selective(room: &Room) -> bool {
+    room.name().as_str() != proto::channel::LOBBY
+}
+
+/// A peer that shares one of our rooms is worth keeping.
+fn protect(cx: &mut Cx, room: &Room, peer: PeerId) {
+    if is_selective(room) {
+        cx.effects.push_back(Effect::RoomPeer { peer });
     }
 }

@@ -12,7 +12,7 @@
 //! | peer | dialed when | waits between dials | given up |
 //! |---|---|---|---|
 //! | bootstrap | not connected | 0.75 s, doubling to 4 s for half an hour after it was lost or while there is no other connection, else to 45 s | never |
-//! | favoured: protected, or lost while it was | not connected | the same | after a day it is like others; after half an hour, if it only shared a room |
+//! | favoured: protected, or lost while it was, or fallen silent | not connected | the same | after a day it is like others; after half an hour, if it was protected as a room peer or not at all |
 //! | others | there are too few connections | 0.75 s, doubling to 45 s | never reached: after 5 failures; else after 8 failures, when not seen for 14 days |
 //!
 //! A peer that closes a connection while we have enough others, and that only shared a room with us or nothing, is let go: it had too many. If it
@@ -149,7 +149,7 @@ pub struct Settings {
 impl Default for Settings {
     /// 12: two gossip meshes of 6. 100: about 2 MB of buffers, and a room of 100 is a full mesh. 200: twice that.
     fn default() -> Self {
-        Self { low: 12, high: 40, max: 160 }
+        Self { low: 12, high: 24, max: 128 }
     }
 }
 
@@ -359,7 +359,7 @@ impl Connectivity {
                 unnamed.backoff.reset();
             }
         }
-        if was_protected && !link.closing && !let_go {
+        if (was_protected || silent) && !link.closing && !let_go {
             let favour_ms = if room_only { FAST_MS } else { FAVOUR_MS };
             entry.favoured_until_ms = now.mono_ms.saturating_add(favour_ms);
         }

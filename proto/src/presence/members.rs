@@ -72,7 +72,7 @@ pub(super) struct Members {
 }
 
 /// How long a member is believed to be there after it was heard: just under three of its intervals, so that one lost heartbeat
-/// never matters, and a killed process is gone within 30 s in any room of up to 100.
+/// never matters, and a killed process is gone within 30 s in any room of up to 10.
 pub(super) fn timeout_ms(claimed_interval_ms: u64) -> u64 {
     claimed_interval_ms.clamp(MIN_INTERVAL_MS, MAX_INTERVAL_MS) * 29 / 10
 }
@@ -119,8 +119,9 @@ impl Members {
         in_order && (via.author || sent_ms.abs_diff(now.wall_ms) <= MAX_SKEW_MS)
     }
 
-    /// Takes a verified announcement.
-    pub fn take(&mut self, now: Now, via: Via, heard: Heard) -> Result<Change, NotTaken> {
+    /// Takes a verified announcement. One that stands in a list of `listed` is believed to be of a room as large: else those
+    /// that are read first would be taken for members of a small one.
+    pub fn take(&mut self, now: Now, via: Via, heard: Heard, listed: usize) -> Result<Change, NotTaken> {
         if !self.is_news(now, via, &heard.signed) {
             return Err(NotTaken::Stale);
         }
@@ -131,7 +132,7 @@ impl Members {
         let heard_ms = now.mono_ms.saturating_sub(heard.age_ms);
         let claimed_ms = heard_ms.saturating_add(timeout_ms(announcement.interval_ms));
         // We are a member, too.
-        let believed_ms = announcement.interval_ms.min(believable_interval_ms(self.present.len() + 1));
+        let believed_ms = announcement.interval_ms.min(believable_interval_ms(self.present.len().max(listed) + 1));
         // A newcomer does not know yet how large the room is whose list it reads: what is old news in a small room gets a
         // moment there, but no longer than it claims.
         let moment_ms = now.mono_ms.saturating_add(timeout_ms(MIN_INTERVAL_MS));

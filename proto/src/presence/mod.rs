@@ -7,10 +7,11 @@
 //! |---|---|---|
 //! | unknown | | an announcement of it is heard |
 //! | present | hello or heartbeat | its goodbye, or just under three of its announced intervals of silence |
-//! | departed | goodbye or silence | a *newer* hello or heartbeat; forgotten after 20 minutes |
+//! | departed | goodbye or silence | a *newer* hello or heartbeat; forgotten after twice [`MAX_SKEW_MS`] |
 //!
-//! **Rate.** A room's members together make about 10 announcements a second at most: the interval is 10 s in rooms of up to
-//! 100 and grows by 100 ms with every further member ([`interval_ms`]), ±10 % so that they do not beat together. Each
+//! **Rate.** A room's members together make about one announcement a second at most: the interval is 10 s in rooms of up to
+//! 10 and grows by a second with every further member ([`interval_ms`]), ±10 % so that they do not beat together. Everybody
+//! hears each of them some four times, so that this rate is what being in a large room costs a quiet node: 1.3 kB a second. Each
 //! announcement names its interval, of which no more is believed than twice what the members present call for: a crowd that
 //! speaks once and claims to be of a huge room is soon gone.
 //!
@@ -24,11 +25,11 @@
 //!
 //! **Replay.** Each announcement carries its author's wall clock, increasing from one to the next over restarts too, and only
 //! a newer one than the last is taken. So an old heartbeat cannot bring back a member that left, nor an old
-//! goodbye remove one that returned. What was sent over 10 minutes before or after our own clock is not taken at all; after twice that
+//! goodbye remove one that returned. What was sent longer than [`MAX_SKEW_MS`] before or after our own clock is not taken at all; after twice that
 //! long a departed member can be forgotten. One exception lets people with wrong clocks in: what an author says itself, over
 //! a connection that proves it is the author, needs no date, and may start over when its clock was set back. A hostile peer
-//! can still delay: it may show a dead member as present with announcements that nobody else passed on, for at most 10
-//! minutes after they were made. It can never make a member disappear, nor speak for one.
+//! can still delay: it may show a dead member as present with announcements that nobody else passed on, for at most that
+//! long after they were made. It can never make a member disappear, nor speak for one.
 //!
 //! Two nodes with one key are one member: either's heartbeat keeps it present, and after the goodbye of one the next
 //! heartbeat of the other brings it back.
@@ -72,8 +73,9 @@ pub use message::*;
 /// Milliseconds between a member's announcements in a small room.
 pub const MIN_INTERVAL_MS: u64 = 10_000;
 
-/// Milliseconds that each member of a large room adds to everybody's interval: the inverse of the room's message rate.
-pub const INTERVAL_PER_MEMBER_MS: u64 = 100;
+/// Milliseconds that each member of a large room adds to everybody's interval: the inverse of the room's message rate. A member that crashed
+/// in a room of 100 is shown for five minutes; one that leaves is gone at once in any.
+pub const INTERVAL_PER_MEMBER_MS: u64 = 1_000;
 
 /// Members shown. At some 600 bytes each, about 2.5 MB of memory a room.
 pub const MAX_MEMBERS: usize = 4_096;
@@ -84,8 +86,9 @@ pub const MAX_DEPARTED: usize = 4_096;
 /// Milliseconds: no announcement names a longer interval than the largest room calls for.
 pub const MAX_INTERVAL_MS: u64 = MAX_MEMBERS as u64 * INTERVAL_PER_MEMBER_MS;
 
-/// Milliseconds that an announcement passed on by others may be away from our clock: the same as for events.
-pub const MAX_SKEW_MS: u64 = crate::hlc::MAX_AHEAD_MS;
+/// Milliseconds that an announcement passed on by others may be away from our clock: members of the largest room, shown for just under
+/// three intervals, must fit into the list for a newcomer.
+pub const MAX_SKEW_MS: u64 = 3 * MAX_INTERVAL_MS;
 
 /// Milliseconds that a clock must have been set back for its owner to start over. Announcements overtake each other by less.
 pub const CLOCK_STEP_MS: u64 = 60_000;
@@ -304,7 +307,7 @@ impl Presence {
         if let Err(offence) = signed.verify(&*self.verifier) {
             return self.reject(from, offence);
         }
-        match self.take(now, via, Heard { signed, age_ms: 0 }) {
+        match self.take(now, via, Heard { signed, age_ms: 0 }, 0) {
             Ok(()) => Verdict::Accept,
             Err(NotTaken::Stale | NotTaken::TooOften | NotTaken::Full) => Verdict::Ignore,
         }
@@ -315,10 +318,10 @@ impl Presence {
         Verdict::Reject
     }
 
-    /// Takes a verified announcement and reports what it changes.
-    fn take(&mut self, now: Now, via: Via, heard: Heard) -> Result<(), NotTaken> {
+    /// Takes a verified announcement, one of a list of `listed` or none, and reports what it changes.
+    fn take(&mut self, now: Now, via: Via, heard: Heard, listed: usize) -> Result<(), NotTaken> {
         let member = info(&heard.signed, now.mono_ms.saturating_sub(heard.age_ms));
-        match self.members.take(now, via, heard)? {
+        match self.members.take(now, via, heard, listed)? {
             Change::Joined => self.outputs.push_back(Output::Joined(member)),
             Change::Profile => self.outputs.push_back(Output::Changed(member)),
             Change::Left => self.outputs.push_back(Output::Left(member)),
@@ -405,7 +408,7 @@ impl Presence {
             }
             heard.signed.verify(&*self.verifier)?;
             // What is not taken is no news, or finds no place; neither is the answering peer's fault.
-            _ = self.take(now, via, heard.clone());
+            _ = self.take(now, via, heard.clone(), page.len());
         }
         Ok(page.last().map(|heard| heard.signed.announcement.author))
     }

@@ -158,6 +158,7 @@ impl Host {
     }
 }
 
+#[expect(clippy::expect_used, reason = "libp2p's only condition is the length")]
 fn keypair(seed: [u8; 32]) -> Keypair {
     Keypair::ed25519_from_bytes(seed).expect("any 32 bytes are an Ed25519 key")
 }

@@ -283,9 +283,6 @@ impl World {
     /// Whom honest hosts keep out.
     async fn bans(&mut self, figures: &mut BTreeMap<String, f64>) {
         let hostile = (0..self.population.hosts.len()).filter(|host| !self.population.is_honest(*host)).count();
-        if hostile == 0 {
-            return;
-        }
         let mut banned = std::collections::BTreeSet::new();
         let judges: Vec<usize> = self.population.up().take(JUDGES).collect();
         for judge in judges {
@@ -300,7 +297,9 @@ impl World {
             of_kind.filter(|host| banned.contains(&self.population.hosts[*host].peer_id().to_string())).count() as f64
         };
         figures.insert("banned_honest".into(), kept_out(true));
-        figures.insert("banned_hostile".into(), kept_out(false) / hostile as f64);
+        if hostile > 0 {
+            figures.insert("banned_hostile".into(), kept_out(false) / hostile as f64);
+        }
     }
 
     fn reach(&self) -> Vec<Reach> {

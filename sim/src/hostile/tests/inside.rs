@@ -58,7 +58,7 @@ async fn node(number: u8, network: &Network, bootstrap: Vec<Multiaddr>, clock: A
             rooms: Vec::new(),
             mdns: false,
             connections: proto::connectivity::Settings::default(),
-            resources: Resources { bucket_peers: NonZeroUsize::MIN, memory_bytes: None, ..Resources::default() },
+            resources: Resources { kademlia_k: NonZeroUsize::MIN, memory_bytes: None, ..Resources::default() },
             closed_network: false,
         },
         transport: network.transport(host, peer_id),
