@@ -12,13 +12,13 @@
 //! [`Disk::holds`] lets the simulator verify.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use node::store::{Batch, Before, Reply, Request, Snapshot, Store, StoreError, memory::MemoryStore};
-use proto::ids::{ChannelId, EventId, LogId};
+use proto::ids::{Author, ChannelId, EventId, LogId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::oneshot;
@@ -31,14 +31,16 @@ pub const MAX_WAITING: usize = 16;
 /// What is durable.
 struct Platter {
     store: MemoryStore,
-    /// Of each channel, the ids of its events laid over each other: equal if the same events are held.
+    /// Of each channel, the ids of its honest authors' events laid over each other: equal if the same events are held.
     digests: BTreeMap<ChannelId, u64>,
+    /// Authors whose forked logs may differ from disk to disk.
+    hostile: Arc<BTreeSet<Author>>,
 }
 
 impl Platter {
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
-        let events: Vec<(ChannelId, EventId)> =
-            batch.events.iter().map(|event| (event.event.channel, event.id)).collect();
+        let honest = batch.events.iter().filter(|event| !self.hostile.contains(&event.event.author));
+        let events: Vec<(ChannelId, EventId)> = honest.map(|event| (event.event.channel, event.id)).collect();
         let (reply, mut answer) = oneshot::channel();
         self.store.submit(Request::Commit { batch, reply })?;
         // The store in memory has answered by now.
@@ -62,8 +64,13 @@ pub struct Disk {
 impl Disk {
     /// An empty one.
     pub fn new(settings: scenario::Disk, log: LogId, seed: [u8; 32]) -> Self {
-        let platter = Platter { store: MemoryStore::new(log), digests: BTreeMap::new() };
+        let platter = Platter { store: MemoryStore::new(log), digests: BTreeMap::new(), hostile: Arc::default() };
         Self { platter: Arc::new(Mutex::new(platter)), settings, rng: ChaCha8Rng::from_seed(seed), opened: None }
+    }
+
+    /// Says whose events do not count in [`Disk::digest`]. To be called before it is first opened.
+    pub fn leave_out(&mut self, hostile: Arc<BTreeSet<Author>>) {
+        lock(&self.platter).hostile = hostile;
     }
 
     /// Opens it for a life of the node.
@@ -106,7 +113,7 @@ impl Disk {
         store.submit(request).is_ok() && matches!(answer.try_recv(), Ok(Ok(Some(_))))
     }
 
-    /// A number that is equal for two disks if they hold the same events of a channel.
+    /// A number that is equal for two disks if they hold the same events of a channel, hostile authors left out.
     pub fn digest(&self, channel: ChannelId) -> u64 {
         lock(&self.platter).digests.get(&channel).copied().unwrap_or(0)
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use libp2p::Multiaddr;
-use proto::{channel::RoomName, signature::Verifier};
+use proto::{channel::RoomName, ids::Author, signature::Verifier};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
@@ -70,6 +70,10 @@ impl Population {
             }
         }
         let groups = scenario.groups.clone();
+        let hostile = hosts.iter().filter(|host| groups[host.group].hostile.is_some());
+        let authors: Arc<BTreeSet<Author>> =
+            Arc::new(hostile.filter_map(|host: &Host| Author::from_peer_id(&host.peer_id())).collect());
+        hosts.iter_mut().for_each(|host| host.disk.leave_out(Arc::clone(&authors)));
         Self { hosts, rooms, network, groups, scenario, verifier, first, rng }
     }
 
