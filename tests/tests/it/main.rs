@@ -17,3 +17,5 @@ mod partition;
 mod presence;
 mod prompt;
 mod rooms;
+mod simulator;
+mod simulator_mistakes;
