@@ -10,6 +10,7 @@ mod cli;
 mod closed_network;
 mod crash;
 mod disk;
+mod faithful;
 mod hostile;
 mod http;
 mod mistakes;
