@@ -299,3 +299,15 @@ async fn shipped_scenarios_are_listed_with_what_they_show() {
         assert!(line.is_some_and(|line| line.split_whitespace().count() > 3), "{name}: {output:#?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scenario_in_the_readme_runs_as_it_stands_there() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let blocks = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let scenario = blocks.into_iter().find(|block| block.contains("[[group]]")).expect("a scenario in the README");
+    let simulation = Simulation::default();
+    // With fewer hosts, which a debug build runs in seconds.
+    let (code, line) = simulation.run(&[simulation.file("mine.toml", scenario), "--nodes", "8"]).await;
+    assert_eq!(code, Some(0), "{line}");
+    assert_eq!(line["passed"], true);
+}
