@@ -1,20 +1,19 @@
-# Everything CI runs.
-ci:
-    bash .ci/run
 
-# What the README's test command runs.
-test:
-    cargo test --workspace
 
-# The long tests too.
-test-long:
-    cargo test --workspace -- --include-ignored
+# A hundred nodes in virtual time, or any scenario: `just sim run lobby-1000`.
+sim *words:
+    cargo run --release -p sim -- {{words}}
 
-# Micro-benchmarks, then whole nodes; docs/BENCHMARKS.md has the figures.
-bench:
-    cargo bench --workspace
-    cargo run --release -p starling-tests --bin bench -- all
-
-# Licences, advisories and duplicate dependencies (needs cargo-deny).
-deny:
-    cargo deny check
+# Every scenario that comes with the program, then many seeds of one; an hour. Goes on after a failure, and tells of it at the end.
+sim-long seeds="1..200":
+    #!/usr/bin/env bash
+    set -uo pipefail
+    cargo build --release -p sim || exit 1
+    sim="${CARGO_TARGET_DIR:-target}/release/sim"
+    names=$("$sim" list | awk 'NF == 0 { exit } { print $1 }')
+    failed=()
+    for name in $names; do
+        "$sim" run "$name" --out "sim-report/$name" || failed+=("$name")
+    done
+    "$sim" sweep mixed --seeds {{seeds}} || failed+=("sweep of mixed")
+    ((${#failed[@]} == 0)) || { printf 'failed: %s\n' "${failed[@]}"; exit 1; }

@@ -93,6 +93,22 @@ impl Api {
         self.get(&format!("rooms/{room}/members")).await
     }
 
+    /// The sum of a counter over all its labels, from `/metrics`.
+    ///
+    /// # Errors
+    /// See [`Api::status`].
+    pub async fn counter(&self, name: &str) -> Result<u64, String> {
+        let request = self.http.get(format!("{}/metrics", self.base)).bearer_auth(&self.token);
+        let text = async { request.send().await?.error_for_status()?.text().await }.await;
+        let text = text.map_err(|error| error.to_string())?;
+        let value = |line: &str| {
+            let rest = line.strip_prefix(name)?.strip_prefix("_total")?;
+            rest.starts_with(['{', ' ']).then(|| rest.rsplit_once(' ')?.1.parse::<u64>().ok())?
+        };
+        let values: Vec<u64> = text.lines().filter_map(value).collect();
+        if values.is_empty() { Err(format!("no {name} in {text}")) } else { Ok(values.iter().sum()) }
+    }
+
     /// Says something; the message is durable when this returns.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The program under test.
+//! The programs under test.
 
 use std::{
     env,
@@ -11,7 +11,13 @@ use std::{
 /// tests themselves were built with. `STARLING_NODE_BIN` names one to be used instead.
 pub fn node_binary() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| env::var_os("STARLING_NODE_BIN").map_or_else(build, PathBuf::from))
+    PATH.get_or_init(|| env::var_os("STARLING_NODE_BIN").map_or_else(|| build("node"), PathBuf::from))
+}
+
+/// The real `sim` program, as [`node_binary`]; `STARLING_SIM_BIN` names another.
+pub fn sim_binary() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| env::var_os("STARLING_SIM_BIN").map_or_else(|| build("sim"), PathBuf::from))
 }
 
 /// Where this process was built: the target directory, the target triple if it was named, and the profile's directory.
@@ -50,10 +56,10 @@ impl Built {
     }
 }
 
-fn build() -> PathBuf {
+fn build(program: &str) -> PathBuf {
     let built = Built::of_this_process();
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--quiet", "--workspace", "--bin", "node"]);
+    command.args(["build", "--quiet", "--workspace", "--bin", program]);
     command.args(["--profile", &built.profile(), "--manifest-path"]);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"));
     command.arg("--target-dir").arg(&built.target_dir);
@@ -61,6 +67,6 @@ fn build() -> PathBuf {
         command.args(["--target", triple]);
     }
     let status = command.status().expect("cargo can be run");
-    assert!(status.success(), "building the node failed: {command:?}");
-    built.profile_dir.join(format!("node{}", env::consts::EXE_SUFFIX))
+    assert!(status.success(), "building {program} failed: {command:?}");
+    built.profile_dir.join(format!("{program}{}", env::consts::EXE_SUFFIX))
 }

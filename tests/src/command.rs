@@ -52,7 +52,15 @@ pub fn command_in(namespace: Option<&str>) -> Command {
 ///
 /// # Panics
 /// When it does not end within [`COMMAND_TIMEOUT`].
-pub async fn run_command(mut command: Command, input: &str) -> Output {
+pub async fn run_command(command: Command, input: &str) -> Output {
+    run_command_within(COMMAND_TIMEOUT, command, input).await
+}
+
+/// Runs a command to its end, which may take longer.
+///
+/// # Panics
+/// When it does not end within `timeout`.
+pub async fn run_command_within(timeout: Duration, mut command: Command, input: &str) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let shown = format!("{:?}", command.as_std());
     let mut child = command.spawn().expect("it can be run");
@@ -63,7 +71,7 @@ pub async fn run_command(mut command: Command, input: &str) -> Output {
         drop(stdin);
         child.wait_with_output().await.expect("it ends")
     };
-    let output = tokio::time::timeout(COMMAND_TIMEOUT, run).await.unwrap_or_else(|_| panic!("did not end: {shown}"));
+    let output = tokio::time::timeout(timeout, run).await.unwrap_or_else(|_| panic!("did not end: {shown}"));
     Output {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

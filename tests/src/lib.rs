@@ -3,7 +3,7 @@
 //!
 //! | module | gives |
 //! |---|---|
-//! | [`binary`] | the `node` program, built with the profile of the tests |
+//! | [`binary`] | the programs `node` and `sim`, built with the profile of the tests |
 //! | [`options`], [`node`] | one running node, its command line and its log |
 //! | [`command`] | one command, run to its end |
 //! | [`api`] | one node's HTTP API and WebSocket |
@@ -13,6 +13,7 @@
 //! | [`network`] | nodes on a network of their own that can be cut (Linux, root) |
 //! | [`disk`] | small disks that run full (Linux, root) |
 //! | [`terminal`] | a node on a terminal (tmux) |
+//! | [`simulation`] | the program `sim`, run to its end in a directory of its own |
 //! | [`attacker`] | a peer that breaks the rules |
 //!
 //! A scenario that needs what the machine lacks prints a line that starts with `SKIPPED:` and passes.
@@ -29,6 +30,7 @@ pub mod network;
 pub mod node;
 pub mod options;
 pub mod process;
+pub mod simulation;
 pub mod terminal;
 pub mod wait;
 
@@ -37,6 +39,7 @@ pub use command::Output;
 pub use feed::Feed;
 pub use node::Node;
 pub use options::NodeOptions;
+pub use simulation::Simulation;
 pub use wait::{connected_to, eventually, same_history, seconds};
 
 /// Says that a scenario cannot run here, and why.

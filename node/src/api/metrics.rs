@@ -1,7 +1,10 @@
 //! `/metrics`: the node's state in the text format of Prometheus.
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::{
+        EncodeLabelSet,
+        text::{encode_eof, encode_registry},
+    },
     metrics::{counter::ConstCounter, family::Family, gauge::ConstGauge, gauge::Gauge},
     registry::Registry,
 };
@@ -18,11 +21,11 @@ struct VersionLabel {
     version: String,
 }
 
-/// The text for a state.
+/// The text for a state, and for what the node counted by itself.
 ///
 /// # Errors
 /// When the encoder fails; it writes into memory.
-pub(super) fn render(status: &Status) -> Result<String, std::fmt::Error> {
+pub(super) fn render(status: &Status, counted: &Registry) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("starling");
     let gauges = [
         ("connected_peers", "Peers with an open connection", status.connected_peers),
@@ -47,6 +50,8 @@ pub(super) fn render(status: &Status) -> Result<String, std::fmt::Error> {
     let total = status.refused.iter().map(|refusals| refusals.count).sum::<u64>();
     registry.register("refused_all", "What peers sent and this node refused", ConstCounter::new(total));
     let mut text = String::new();
-    encode(&mut text, &registry)?;
+    encode_registry(&mut text, &registry)?;
+    encode_registry(&mut text, counted)?;
+    encode_eof(&mut text)?;
     Ok(text)
 }

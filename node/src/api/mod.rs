@@ -14,6 +14,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 pub use error::ApiError;
+use prometheus_client::registry::Registry;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -40,6 +41,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(crate) struct AppState {
     handle: Handle,
+    registry: Arc<Registry>,
     token: Token,
     requests: Arc<Semaphore>,
     web_sockets: Arc<Semaphore>,
@@ -59,15 +61,15 @@ pub struct Server {
     task: JoinHandle<io::Result<()>>,
 }
 
-/// Serves the API of a node on a listening socket.
+/// Serves the API of a node on a listening socket. What the node counts in the registry is part of `/metrics`.
 ///
 /// # Errors
 /// When the socket has no address.
-pub fn serve(handle: Handle, listener: TcpListener, token: Token) -> io::Result<Server> {
+pub fn serve(handle: Handle, registry: Registry, listener: TcpListener, token: Token) -> io::Result<Server> {
     let address = listener.local_addr()?;
     let (stop_requested, requested) = watch::channel(false);
     let (stop, stopping) = watch::channel(false);
-    let router = router(handle, token, stop_requested, stopping.clone());
+    let router = router(handle, registry, token, stop_requested, stopping.clone());
     let stopped = wait_for(stopping);
     let task = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await });
     Ok(Server { address, stop_requested: requested, stop, task })
@@ -115,6 +117,7 @@ async fn wait_for(mut flag: watch::Receiver<bool>) {
 
 fn router(
     handle: Handle,
+    registry: Registry,
     token: Token,
     stop_requested: watch::Sender<bool>,
     stopping: watch::Receiver<bool>,
@@ -122,6 +125,7 @@ fn router(
     let (router, document) = routes::all().split_for_parts();
     let state = AppState {
         handle,
+        registry: Arc::new(registry),
         token,
         requests: Arc::new(Semaphore::new(guard::MAX_REQUESTS)),
         web_sockets: Arc::new(Semaphore::new(MAX_WEB_SOCKETS)),

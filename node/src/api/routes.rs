@@ -229,7 +229,7 @@ async fn health() -> &'static str {
     responses((status = 200, description = "OpenMetrics text", body = String))
 )]
 async fn prometheus(State(state): State<AppState>) -> Result<Response, ApiError> {
-    let text = metrics::render(&state.handle.status().await?)
+    let text = metrics::render(&state.handle.status().await?, &state.registry)
         .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string()))?;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())

@@ -19,6 +19,7 @@ use crate::{
     model::{Message, Refusals, Status},
     store::{Request, Store, StoreError},
 };
+use prometheus_client::{metrics::counter::ConstCounter, registry::Registry};
 
 struct EmptyStore;
 
@@ -123,7 +124,9 @@ impl Fixture {
         });
         let token = Token::random();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = serve(handle, listener, token.clone()).unwrap();
+        let mut counted = Registry::with_prefix("starling");
+        counted.register("shouts", "What the node counted by itself", ConstCounter::new(3_u64));
+        let server = serve(handle, counted, listener, token.clone()).unwrap();
         Self { server, token, events, http: reqwest::Client::builder().no_proxy().build().unwrap() }
     }
 
@@ -343,12 +346,18 @@ async fn the_document_lists_every_route_and_every_report() {
 }
 
 #[tokio::test]
-async fn metrics_say_what_the_status_says() {
+async fn metrics_say_what_the_status_says_and_what_the_node_counted() {
     let node = Fixture::start().await;
     let (status, text) = node.call(Method::GET, "/metrics", None).await;
     assert_eq!(status, 200);
-    for line in ["starling_connected_peers 2", "starling_events 4", r#"starling_refused_total{reason="malformed"} 5"#] {
+    for line in [
+        "starling_connected_peers 2",
+        "starling_events 4",
+        r#"starling_refused_total{reason="malformed"} 5"#,
+        "starling_shouts_total 3",
+    ] {
         assert!(text.lines().any(|have| have == line), "{line} is not in:\n{text}");
     }
+    assert_eq!(text.matches("# EOF\n").count(), 1);
     assert!(text.ends_with("# EOF\n"));
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use libp2p::{Multiaddr, identity::Keypair};
+use prometheus_client::registry::Registry;
 use serde::Serialize;
 use tokio::{net::TcpListener, sync::broadcast};
 
@@ -132,13 +133,14 @@ async fn start(config: Config, data: DataDir) -> Result<(Running, Reports), Fail
         ));
     }
     let parts = parts(keypair, config, &data, opened.store, opened.snapshot)?;
-    let handle = swarm::start(parts).await.map_err(|error| match error {
+    let mut registry = Registry::with_prefix("starling");
+    let handle = swarm::start_measured(parts, &mut registry).await.map_err(|error| match error {
         StartError::Listen { .. } => Failure::Failed(format!("{error}; choose another address with --listen")),
         other => Failure::failed(other),
     })?;
     let reports = handle.subscribe();
     let status = handle.status().await.map_err(Failure::failed)?;
-    let server = api::serve(handle.clone(), listener, token.clone()).map_err(Failure::failed)?;
+    let server = api::serve(handle.clone(), registry, listener, token.clone()).map_err(Failure::failed)?;
     let runtime = Runtime {
         api: server.url(),
         peer_id: status.peer_id.clone(),

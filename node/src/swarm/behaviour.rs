@@ -6,6 +6,7 @@ use libp2p::{
     StreamProtocol, allow_block_list, connection_limits, gossipsub, identify, identity::Keypair, kad, mdns,
     memory_connection_limits, ping, request_response, swarm::NetworkBehaviour, swarm::behaviour::toggle::Toggle,
 };
+use prometheus_client::registry::Registry;
 use proto::{event::MAX_EVENT_BYTES, live};
 
 use super::{Resources, StartError, codec::ChannelCodec};
@@ -103,11 +104,18 @@ pub struct Behaviour {
 }
 
 impl Behaviour {
-    /// All protocols, configured. The incarnation tells this run of the node from the one before.
+    /// All protocols, configured. The incarnation tells this run of the node from the one before. What gossip counts goes into the
+    /// registry, if there is one.
     ///
     /// # Errors
     /// [`StartError::Behaviour`] when one refuses its configuration.
-    pub fn new(keypair: &Keypair, incarnation: u32, with_mdns: bool, resources: Resources) -> Result<Self, StartError> {
+    pub fn new(
+        keypair: &Keypair,
+        incarnation: u32,
+        with_mdns: bool,
+        resources: Resources,
+        registry: Option<&mut Registry>,
+    ) -> Result<Self, StartError> {
         let peer_id = keypair.public().to_peer_id();
         Ok(Self {
             blocked: allow_block_list::Behaviour::default(),
@@ -133,7 +141,7 @@ impl Behaviour {
             ),
             kad: kademlia(peer_id, resources),
             mdns: mdns(peer_id, with_mdns).into(),
-            gossip: gossip()?,
+            gossip: gossip(registry)?,
             calls: request_response::Behaviour::with_codec(
                 ChannelCodec,
                 [(CHANNEL_PROTOCOL, request_response::ProtocolSupport::Full)],
@@ -179,7 +187,7 @@ fn mdns(peer_id: libp2p::PeerId, wanted: bool) -> Option<mdns::tokio::Behaviour>
         .ok()
 }
 
-fn gossip() -> Result<Gossip, StartError> {
+fn gossip(registry: Option<&mut Registry>) -> Result<Gossip, StartError> {
     let refused = |what, reason: String| StartError::Behaviour { what, reason };
     let config = gossipsub::ConfigBuilder::default()
         // We sign events ourselves and check that once, after duplicates are dropped; gossipsub would check each duplicate.
@@ -214,6 +222,9 @@ fn gossip() -> Result<Gossip, StartError> {
     };
     let mut gossip = Gossip::new_with_subscription_filter(gossipsub::MessageAuthenticity::Anonymous, config, filter)
         .map_err(|error| refused("gossip", error.to_owned()))?;
+    if let Some(registry) = registry {
+        gossip = gossip.with_metrics(registry.sub_registry_with_prefix("gossip"), gossipsub::MetricsConfig::default());
+    }
     gossip
         .with_peer_score(scoring(), gossipsub::PeerScoreThresholds::default())
         .map_err(|error| refused("gossip", error))?;

@@ -46,6 +46,7 @@ use libp2p::{
     kad,
     swarm::{self, SwarmEvent},
 };
+use prometheus_client::registry::Registry;
 use proto::{
     channel::{LOBBY, RoomName},
     ids::LogId,
@@ -160,13 +161,25 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`].
 pub async fn start(parts: Parts) -> Result<Handle, StartError> {
+    build(parts, None).await
+}
+
+/// As [`start`]; what the node counts while it runs can be read from the registry. It costs some kilobytes, and memory for each room.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start_measured(parts: Parts, registry: &mut Registry) -> Result<Handle, StartError> {
+    build(parts, Some(registry)).await
+}
+
+async fn build(parts: Parts, registry: Option<&mut Registry>) -> Result<Handle, StartError> {
     let Parts { keypair, settings, transport, store, snapshot, clock, spawn, verifier, seed } = parts;
     let peer_id = keypair.public().to_peer_id();
     let signer = Signer::new(keypair.clone()).ok_or(StartError::KeyType)?;
     let profile = Profile::new(&settings.name, "").map_err(|error| StartError::Name(error.to_string()))?;
     let mut rng = StdRng::from_seed(seed);
 
-    let behaviour = behaviour::Behaviour::new(&keypair, rng.random(), settings.mdns, settings.resources)?;
+    let behaviour = behaviour::Behaviour::new(&keypair, rng.random(), settings.mdns, settings.resources, registry)?;
     let config = swarm::Config::with_executor(ConnectionTasks(spawn.clone()))
         .with_idle_connection_timeout(Duration::from_secs(IDLE_CONNECTION_S));
     let mut swarm = Swarm::new(transport, behaviour, peer_id, config);
