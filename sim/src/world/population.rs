@@ -149,7 +149,7 @@ impl Population {
             let started = self.hosts[host].start(&network, &tuning, verifier, name.clone(), rooms.clone(), bootstrap);
             let handle = started.await.map_err(|error| failed(error.to_string()))?;
             if let Some(life) = &self.hosts[host].life {
-                let watch = shared.clone().watch(host, handle, rooms);
+                let watch = shared.clone().watch(host, handle, rooms, self.hosts[host].lives > 0);
                 node::spawn::Spawn::spawn(&life.tasks, Box::pin(watch));
             }
         }

@@ -70,9 +70,13 @@ impl Shared {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Notes what a node reports, until it ends.
-    pub async fn watch(self, host: usize, handle: Handle, rooms: Vec<RoomName>) {
+    /// Notes what a node reports, until it ends. A user who comes `back` reads the history first: what became durable just before a crash is
+    /// reported by nobody.
+    pub async fn watch(self, host: usize, handle: Handle, rooms: Vec<RoomName>, back: bool) {
         let mut reports = handle.subscribe();
+        if back {
+            self.catch_up(host, &handle, &rooms).await;
+        }
         loop {
             match reports.recv().await {
                 Ok(event) => self.note(host, event),
