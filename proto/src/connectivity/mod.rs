@@ -353,13 +353,14 @@ impl Connectivity {
             entry.fast_until_ms = now.mono_ms.saturating_add(FAST_MS);
         }
         entry.last_seen_ms = now.wall_ms;
-        if now.mono_ms.saturating_sub(link.since_ms) >= STABLE_MS {
+        let stable = now.mono_ms.saturating_sub(link.since_ms) >= STABLE_MS;
+        if stable {
             entry.backoff.reset();
             for unnamed in self.unnamed.values_mut().filter(|unnamed| unnamed.peer == Some(peer)) {
                 unnamed.backoff.reset();
             }
         }
-        if (was_protected || silent) && !link.closing && !let_go {
+        if (was_protected || (silent && stable)) && !link.closing && !let_go {
             let favour_ms = if room_only { FAST_MS } else { FAVOUR_MS };
             entry.favoured_until_ms = now.mono_ms.saturating_add(favour_ms);
         }

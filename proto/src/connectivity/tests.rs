@@ -170,7 +170,7 @@ fn a_peer_that_hangs_up_at_once_is_dialed_less_and_less_often() {
                 if matches!(output, Output::Dial { .. }) {
                     dials += 1;
                     machine.handle(at(now_ms + 50), connected(1, true));
-                    machine.handle(at(now_ms + 50), Input::Disconnected { peer: peer(1), silent: true });
+                    machine.handle(at(now_ms + 50), Input::Disconnected { peer: peer(1), silent: false });
                 }
             }
             now_ms += 50;

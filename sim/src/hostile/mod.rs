@@ -5,16 +5,16 @@
 //!
 //! | kind | file | what it does | what it otherwise does |
 //! |---|---|---|---|
-//! | spam | [`spam`] | valid messages of its own, far too many | passes gossip on; has too much to do to answer questions |
-//! | bad-signatures | [`forge`] | runs with a broken signature, and runs in the name of its neighbours | the same |
-//! | equivocate | [`forge`] | two events at one place of a log, each told to half of its neighbours, by gossip and when asked | the same |
-//! | eclipse | [`eclipse`] | connects to one target, again and again; passes nothing on; claims to know nothing new, or is silent | the same, before |
-//! | withhold | [`withhold`] | passes nothing on and lets whoever asks wait | the same, before |
-//! | sybil-key | [`sybil`] | lies next to a room's key in Kademlia; forgets who provides it and names only others of its kind | the same |
+//! | spam | `spam` | valid messages of its own, far too many | passes gossip on; has too much to do to answer questions |
+//! | bad-signatures | `forge` | runs with a broken signature, and runs in the name of its neighbours | the same |
+//! | equivocate | `forge` | two events at one place of a log, each told to half of its neighbours, by gossip and when asked | the same |
+//! | eclipse | `eclipse` | connects to one target, again and again; passes nothing on; claims to know nothing new, or is silent | the same, before |
+//! | withhold | `withhold` | passes nothing on and lets whoever asks wait | the same, before |
+//! | sybil-key | `sybil` | lies next to a room's key in Kademlia; forgets who provides it and names only others of its kind | the same |
 //!
 //! | file | what all have in common |
 //! |---|---|
-//! | [`peer`] | the swarm and its loop |
+//! | `peer` | the swarm and its loop |
 //! | `codec` | questions and answers as bytes |
 //! | `author` | the log that a hostile author writes |
 //!
