@@ -17,7 +17,6 @@
 //! | what a node acknowledged is on its disk, whatever happened to it | whenever a host starts again, and at the end |
 //! | no message is shown to a user twice | at every message |
 //! | hosts of a room that can talk hold the same within [`crate::scenario::Invariants::converge_s`] of quiet | every second of quiet, and at the end |
-//! | an honest node does not refuse its user for lack of room in a queue | at every message |
 //!
 //! A breach ends the run. Its report names the seed, the time, and what the hosts concerned did last.
 
