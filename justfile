@@ -4,7 +4,7 @@
 sim *words:
     cargo run --release -p sim -- {{words}}
 
-# Every scenario that comes with the program, then many seeds of one; an hour. Goes on after a failure, and tells of it at the end.
+# Every scenario that comes with the program, then many seeds of one. It takes hours. Goes on after a failure, and tells of it at the end.
 sim-long seeds="1..200":
     #!/usr/bin/env bash
     set -uo pipefail

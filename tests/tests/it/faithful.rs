@@ -22,8 +22,9 @@ use tokio::time::MissedTickBehavior;
 /// Both must deliver at least this share.
 const DELIVERED: f64 = 0.999;
 
-/// The duplicates may differ by this share of the real ones: two runs on loopback differ by a tenth, and so do two seeds, and what the
-/// processes' waiting for each other does is only stood for by a latency. Twelve of each were seen to differ by 28 %.
+/// The duplicates may differ by this share of the real ones. Set after the fact: in seven runs the simulated figure was higher each time, by up to 28 %,
+/// and real runs alone spread by a quarter. What the processes' waiting for each other does is only stood for by a latency, so
+/// that a part of the gap may be the simulator's; the comparison is strong on delivery, and on duplicates tells no more than this.
 const MARGIN: f64 = 0.40;
 
 /// The connections of a node may differ by this share of the real ones: who is let go, and when, is chance.
@@ -191,7 +192,7 @@ async fn twelve_processes_and_twelve_simulated_nodes_agree() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "fifty processes want a machine for themselves, for two minutes"]
+#[ignore = "fifty processes want a machine for themselves"]
 async fn fifty_processes_and_fifty_simulated_nodes_agree() {
     agree(50).await;
 }
