@@ -25,7 +25,7 @@ impl Spawn for TokioSpawn {
 pub(crate) struct ConnectionTasks(pub Arc<dyn Spawn>);
 
 impl libp2p::swarm::Executor for ConnectionTasks {
-    fn exec(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+    fn exec(&self, task: Task) {
         self.0.spawn(task);
     }
 }

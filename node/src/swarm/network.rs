@@ -22,7 +22,7 @@ use proto::{
     time::{Deadline, Now},
 };
 
-use super::{Settings, behaviour::Behaviour, journal::Journal, peers::Peers, routing::Routing};
+use super::{Settings, behaviour::Behaviour, journal::Journal, peers::Peers, root_cause, routing::Routing};
 use crate::store::KnownPeer;
 
 /// Addresses taken from one peer's identify message. It may hold any number.
@@ -349,20 +349,12 @@ fn is_unspecified(address: &Multiaddr) -> bool {
 /// Whether a connection ended because the other side was not heard of. QUIC tells that in words only.
 fn timed_out(cause: &ConnectionError) -> bool {
     let ConnectionError::IO(error) = cause else { return false };
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string().contains("timed out")
+    root_cause(error).contains("timed out")
 }
 
 /// A dial error in one short line: the first address's innermost reason.
 fn reason(error: &DialError) -> String {
     let DialError::Transport(tried) = error else { return error.to_string() };
     let Some((address, error)) = tried.first() else { return "no address could be dialed".into() };
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    format!("{address}: {innermost}")
+    format!("{address}: {}", root_cause(error))
 }

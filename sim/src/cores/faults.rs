@@ -13,16 +13,15 @@ use std::sync::Arc;
 
 use proto::{log, presence};
 use rand::{RngExt, seq::SliceRandom};
-use rand_chacha::ChaCha8Rng;
 
 use super::{
     REJOIN_US, SILENCE_US,
     graph::Change,
     host::{Did, Start},
     message::What,
-    setup::exponential_us,
     world::World,
 };
+use crate::random::span_s;
 use crate::scenario::{self, Churn, Distribution, Ending};
 
 /// Microseconds that a session or a gap lasts at least: time must go on.
@@ -89,13 +88,7 @@ impl World {
     }
 
     fn draw_us(&mut self, distribution: Distribution) -> u64 {
-        let exponential = |rng: &mut ChaCha8Rng| exponential_us(rng, 1.0) as f64 / 1e6;
-        let s = match distribution {
-            Distribution::Fixed { s } => s,
-            Distribution::Uniform { min_s, max_s } => min_s + (max_s - min_s) * self.rng.random::<f64>(),
-            Distribution::Exponential { mean_s } => mean_s * exponential(&mut self.rng),
-            Distribution::Weibull { scale_s, shape } => scale_s * exponential(&mut self.rng).powf(1.0 / shape),
-        };
+        let s = span_s(&mut self.rng, &distribution);
         ((s.max(0.0) * 1e6) as u64).max(LEAST_SPAN_US)
     }
 

@@ -10,6 +10,7 @@ use rand::RngExt;
 
 use super::{error::SetupError, world::World};
 use crate::{
+    process::peak_memory_bytes,
     report::{
         Report, Series, check,
         measure::{Buckets, Histogram, Tally},
@@ -53,7 +54,7 @@ pub fn report(mut world: World, scenario: &Scenario, seed: u64, clocks: &Clocks)
     Ok(Report {
         scenario: scenario.name.clone(),
         summary: scenario.summary.clone(),
-        scenario_toml: toml::to_string(scenario)?,
+        scenario_toml: scenario.to_toml()?,
         seed,
         version: env!("CARGO_PKG_VERSION").into(),
         reproducible: true,
@@ -136,17 +137,9 @@ fn presence_error(world: &World, up: &[u32]) -> Option<f64> {
 }
 
 fn cost(hosts: usize, virtual_s: f64, real_s: f64, processor_s: f64, figures: &mut BTreeMap<String, f64>) {
-    put(figures, "memory_per_host", peak_memory().map(|bytes| bytes / hosts as f64));
+    put(figures, "memory_per_host", peak_memory_bytes().map(|bytes| bytes / hosts as f64));
     put(figures, "speed", Some(virtual_s / real_s));
     put(figures, "cpu_per_host_us_s", Some(processor_s * 1e6 / hosts as f64 / virtual_s));
-}
-
-/// Bytes of memory of this process at its most; `None` where the system does not tell.
-fn peak_memory() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kib * 1024.0)
 }
 
 fn series(world: &World, virtual_s: f64) -> BTreeMap<String, Series> {

@@ -31,6 +31,7 @@ use super::{
     world::World,
 };
 use crate::{
+    random::wait_s,
     report::Mark,
     report::measure::Buckets,
     scenario::{Group, NatKind, Scenario},
@@ -165,9 +166,9 @@ fn left_out(scenario: &Scenario) -> Vec<Mark> {
     left_out.into_iter().filter(|(applies, _)| *applies).map(mark).collect()
 }
 
-/// Microseconds of a memoryless wait.
-pub fn exponential_us(rng: &mut ChaCha8Rng, mean_s: f64) -> u64 {
-    (-(1.0 - rng.random::<f64>()).ln() * mean_s * 1e6) as u64
+/// Microseconds until the next of events that come at random at a rate.
+pub fn until_next_us(rng: &mut ChaCha8Rng, rate_per_s: f64) -> u64 {
+    (wait_s(rng, rate_per_s) * 1e6) as u64
 }
 
 /// Plans arrivals, talk and the timetable.
@@ -188,7 +189,7 @@ fn plan(world: &mut World) {
     for (chat, talk) in scenario.workload.chat.iter().enumerate() {
         if talk.room == LOBBY && talk.rate_per_s > 0.0 {
             let from_us = talk.from_s.saturating_mul(1_000_000);
-            let wait_us = exponential_us(&mut world.rng, 1.0 / talk.rate_per_s);
+            let wait_us = until_next_us(&mut world.rng, talk.rate_per_s);
             world.queue.at(from_us.saturating_add(wait_us), 0, What::Say { chat });
         }
     }

@@ -18,7 +18,7 @@ use super::{
     message::What,
     paths::Paths,
     queue::{Due, Queue},
-    setup::exponential_us,
+    setup::until_next_us,
     store::Library,
     traffic::Traffic,
 };
@@ -166,7 +166,7 @@ impl World {
         if now_us >= until_us {
             return;
         }
-        let wait_us = exponential_us(&mut self.rng, 1.0 / talk.rate_per_s);
+        let wait_us = until_next_us(&mut self.rng, talk.rate_per_s);
         self.queue.after(wait_us, 0, What::Say { chat });
         let group = talk.by.as_ref().and_then(|by| self.scenario.groups.iter().position(|group| group.name == *by));
         let among = group.map_or(0..self.hosts.len() as u32, |group| self.groups[group].clone());

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use super::{
     ledger::covers,
     population::Population,
-    random::{share_of, span_ms, until_next_ms},
     samples::Samples,
     shared::{Lookup, Shared, event_id},
     timetable::{Action, Timetable},
@@ -20,6 +19,7 @@ use super::{
 use crate::{
     net::Network,
     progress::{Progress, RunError},
+    random::{share_of, span_ms, until_next_ms},
     report::{Breach, Mark, Report},
     scenario::{Ending, Scenario, What},
 };
@@ -57,10 +57,7 @@ pub struct World {
 
 impl World {
     /// A world in which nothing has happened yet. Call inside the runtime of the run.
-    ///
-    /// # Errors
-    /// None so far; kept for what a later capability may need.
-    pub fn new(scenario: Scenario, seed: u64, progress: Arc<Progress>) -> Result<Self, RunError> {
+    pub fn new(scenario: Scenario, seed: u64, progress: Arc<Progress>) -> Self {
         let scenario = Arc::new(scenario);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let network = Network::new(&scenario.network, rng.random());
@@ -91,7 +88,7 @@ impl World {
             scenario,
         };
         world.fill_timetable();
-        Ok(world)
+        world
     }
 
     /// Runs to the end, or to the first broken invariant.
@@ -330,10 +327,11 @@ impl World {
             return;
         }
         self.timetable.add(now_ms + until_next_ms(&mut self.rng, lookups.rate_per_s), Action::Lookup);
-        let settled =
-            |host: &usize| covers(&self.population.hosts[*host].sessions, now_ms.saturating_sub(10_000), now_ms);
+        let since_ms = now_ms.saturating_sub(10_000);
+        let settled = |host: &usize| covers(&self.population.hosts[*host].sessions, since_ms, now_ms);
         let up: Vec<usize> = self.population.up().filter(settled).collect();
-        let offered = |key: &usize| self.providers[*key].iter().any(|host| up.contains(host));
+        // Hosts come in the order of their numbers.
+        let offered = |key: &usize| self.providers[*key].iter().any(|host| up.binary_search(host).is_ok());
         let keys: Vec<usize> = (0..self.providers.len()).filter(offered).collect();
         let (Some(&seeker), Some(&key)) = (up.choose(&mut self.rng), keys.choose(&mut self.rng)) else { return };
         let Some(life) = &self.population.hosts[seeker].life else { return };

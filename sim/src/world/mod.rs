@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `runtime` | the thread and the paused clock of a run |
 //! | `engine` | the loop: takes the next action from the timetable and carries it out |
-//! | `timetable`, `random` | what is going to happen when |
+//! | `timetable` | what is going to happen when |
 //! | `population` | who is up, starting and ending hosts |
 //! | `host`, `clock`, `disk`, `tasks` | one host: what a node is built of |
 //! | `shared`, `ledger`, `history` | what nodes report: said, shown, connected |
@@ -29,7 +29,6 @@ mod host;
 mod ledger;
 mod outcome;
 mod population;
-mod random;
 mod runtime;
 mod samples;
 mod shared;

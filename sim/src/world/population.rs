@@ -18,7 +18,7 @@ use crate::{
     hostile,
     net::{self, Link, Network},
     progress::RunError,
-    scenario::{Ending, Group, Nat, Scenario},
+    scenario::{Ending, Group, Scenario},
 };
 
 /// Hosts of a group that newcomers join through: the share of it that publishes its addresses. At least [`MIN_WELL_KNOWN`].
@@ -37,7 +37,6 @@ pub struct Population {
     /// The rooms of the scenario, the lobby first.
     pub rooms: Vec<RoomName>,
     network: Network,
-    groups: Vec<Group>,
     scenario: Arc<Scenario>,
     verifier: Arc<dyn Verifier>,
     /// By group, its first host.
@@ -69,12 +68,11 @@ impl Population {
                 hosts.push(Host::new(index, group, region, net, joined, start, rng.random()));
             }
         }
-        let groups = scenario.groups.clone();
-        let hostile = hosts.iter().filter(|host| groups[host.group].hostile.is_some());
+        let hostile = hosts.iter().filter(|host| scenario.groups[host.group].hostile.is_some());
         let authors: Arc<BTreeSet<Author>> =
             Arc::new(hostile.filter_map(|host: &Host| Author::from_peer_id(&host.peer_id())).collect());
         hosts.iter_mut().for_each(|host| host.disk.leave_out(Arc::clone(&authors)));
-        Self { hosts, rooms, network, groups, scenario, verifier, first, rng }
+        Self { hosts, rooms, network, scenario, verifier, first, rng }
     }
 
     /// The name of a host: its group's, and its number in it.
@@ -89,7 +87,7 @@ impl Population {
 
     /// The group of a host.
     pub fn group(&self, host: usize) -> &Group {
-        &self.groups[self.hosts[host].group]
+        &self.scenario.groups[self.hosts[host].group]
     }
 
     /// Whether a host keeps to the protocol.
@@ -105,7 +103,8 @@ impl Population {
     /// Hosts of some groups and regions, by name, as the network knows them.
     pub fn on_side(&self, names: &[String]) -> Vec<net::Host> {
         let region = |host: &Host| &self.scenario.network.regions[host.region];
-        let named = |host: &&Host| names.contains(&self.groups[host.group].name) || names.contains(region(host));
+        let named =
+            |host: &&Host| names.contains(&self.scenario.groups[host.group].name) || names.contains(region(host));
         self.hosts.iter().filter(named).map(|host| host.net).collect()
     }
 
@@ -210,13 +209,8 @@ impl Population {
 
     /// Addresses that a newcomer has been told.
     fn bootstrap(&mut self, host: usize) -> Vec<Multiaddr> {
-        let own = self.group(host).name.clone();
-        let through = self.group(host).bootstrap.clone().unwrap_or_else(|| {
-            let reachable = |group: &&Group| group.nat == Nat::default() && group.hostile.is_none();
-            let honest = self.groups.iter().find(reachable).map(|group| group.name.clone());
-            if self.is_honest(host) && reachable(&self.group(host)) { own } else { honest.unwrap_or(own) }
-        });
-        let of_group = self.of_group(&through);
+        let through = self.scenario.entry(self.group(host)).map(|group| group.name.clone());
+        let of_group = through.map_or_else(Vec::new, |name| self.of_group(&name));
         let known = (of_group.len() * WELL_KNOWN_PERCENT / 100).max(MIN_WELL_KNOWN);
         let others: Vec<usize> = of_group.into_iter().take(known).filter(|other| *other != host).collect();
         let told: BTreeSet<usize> = others.sample(&mut self.rng, TOLD).copied().collect();

@@ -7,20 +7,30 @@ use crate::scenario::Distribution;
 /// Seconds of virtual time beyond which no span is drawn: a year.
 const MAX_S: f64 = 31_536_000.0;
 
-/// Milliseconds until the next of events that come at random at an average rate (a Poisson process); never less than one.
+/// Seconds until the next of events that come at random at an average rate (a Poisson process).
+pub fn wait_s(rng: &mut impl Rng, rate_per_s: f64) -> f64 {
+    exponential(rng) / rate_per_s
+}
+
+/// Milliseconds until the next of events that come at random at an average rate; never less than one.
 pub fn until_next_ms(rng: &mut impl Rng, rate_per_s: f64) -> u64 {
-    to_ms(exponential(rng) / rate_per_s)
+    to_ms(wait_s(rng, rate_per_s))
 }
 
 /// Milliseconds drawn from a distribution; never less than one.
 pub fn span_ms(rng: &mut impl Rng, distribution: &Distribution) -> u64 {
-    to_ms(match *distribution {
+    to_ms(span_s(rng, distribution))
+}
+
+/// Seconds drawn from a distribution.
+pub fn span_s(rng: &mut impl Rng, distribution: &Distribution) -> f64 {
+    match *distribution {
         Distribution::Fixed { s } => s,
         Distribution::Uniform { min_s, max_s } => min_s + (max_s - min_s) * rng.random::<f64>(),
         Distribution::Exponential { mean_s } => mean_s * exponential(rng),
         // By inversion: the exponential to the power of 1/shape.
         Distribution::Weibull { scale_s, shape } => scale_s * exponential(rng).powf(1.0 / shape),
-    })
+    }
 }
 
 /// A share of a list, in the list's order, chosen at random: as many as the share is of the length, rounded.
