@@ -62,10 +62,6 @@ pub const MAX_CALLS_PER_CONNECTION: usize = 64;
 /// and is soon filled by a stranger.
 pub const MAX_PROVIDED_KEYS: usize = 32_768;
 
-/// Seconds between two refreshes of Kademlia's buckets. Each costs some 200 questions, many of them to peers that must be dialed for it; lookups
-/// refresh what they touch, so that libp2p's five minutes would be most of what an idle node sends.
-pub const REFRESH_S: u64 = 3_600;
-
 /// Seconds between pings. With [`PING_TIMEOUT_S`] the time in which a broken link is noticed.
 pub const PING_INTERVAL_S: u64 = 10;
 
@@ -156,7 +152,8 @@ impl Behaviour {
 fn kademlia(peer_id: libp2p::PeerId, resources: Resources) -> kad::Behaviour<kad::store::MemoryStore> {
     let mut config = kad::Config::new(KAD_PROTOCOL);
     config.set_query_timeout(Duration::from_secs(30));
-    config.set_periodic_bootstrap_interval(Some(Duration::from_secs(REFRESH_S)));
+    // `routing` refreshes.
+    config.set_periodic_bootstrap_interval(None);
     config.set_kbucket_size(resources.kademlia_k);
     config.set_replication_factor(resources.kademlia_k);
     // Whoever makes itself known goes in by way of `routing`.

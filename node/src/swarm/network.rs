@@ -22,7 +22,7 @@ use proto::{
     time::{Deadline, Now},
 };
 
-use super::{Settings, behaviour::Behaviour, journal::Journal, peers::Peers, root_cause, routing::Routing};
+use super::{Settings, behaviour::Behaviour, journal::Journal, peers::Peers, root_cause, routing, routing::Routing};
 use crate::store::KnownPeer;
 
 /// Addresses taken from one peer's identify message. It may hold any number.
@@ -243,7 +243,9 @@ impl Network {
             kad::Event::RoutablePeer { peer, address } | kad::Event::PendingRoutablePeer { peer, address } => {
                 self.discovered(now, peer, &[address], Source::Kademlia);
             }
-            kad::Event::OutboundQueryProgressed { result: kad::QueryResult::GetClosestPeers(Ok(closest)), .. } => {
+            kad::Event::OutboundQueryProgressed { id, result, .. } => {
+                self.routing.progressed(kad, id, &result);
+                let kad::QueryResult::GetClosestPeers(Ok(closest)) = result else { return };
                 for found in closest.peers {
                     self.discovered(now, found.peer_id, &found.addrs, Source::Kademlia);
                 }
@@ -290,10 +292,7 @@ impl Network {
                     journal.remember(KnownPeer { peer: peer.to_bytes(), addresses, last_seen_ms });
                 }
                 Output::Forget(peer) => journal.forget(peer.to_bytes()),
-                Output::WantPeers => {
-                    // `Err` when kad knows nobody yet, and then there is nobody to ask.
-                    let _ = swarm.behaviour_mut().kad.bootstrap();
-                }
+                Output::WantPeers => routing::explore(&mut swarm.behaviour_mut().kad),
             }
         }
     }

@@ -7,14 +7,18 @@
 //! | more | nothing; gossip and the connection manager keep them |
 //!
 //! Providing is repeated because the first record may have been laid with peers that were near the key only as long as we
-//! knew few. A provider record names peers only: their addresses come from a second query. The connection manager dials
-//! them, as peers worth keeping.
+//! knew few. A provider record names peers only. Kademlia knows the addresses that came with it as long as the query runs, so
+//! those found are dialed at once, and only as many as are missing. One without an address is looked up.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use libp2p::{
     PeerId, Swarm,
     kad::{self, PeerInfo, QueryId, RecordKey},
+    swarm::{
+        DialError,
+        dial_opts::{DialOpts, PeerCondition},
+    },
 };
 use proto::{
     ids::ChannelId,
@@ -32,15 +36,15 @@ pub const FIRST_MS: u64 = 2_000;
 /// Milliseconds between two searches, at most.
 pub const LAST_MS: u64 = 120_000;
 
-/// Members looked up for one search. The rest is found through them.
-pub const MAX_LOOKUPS: usize = 8;
+/// Members dialed for one search beyond those missing: some are gone.
+pub const SPARE_DIALS: usize = 2;
 
 /// One room's search.
 struct Search {
     next: Deadline,
     wait_ms: u64,
     query: Option<QueryId>,
-    lookups_left: usize,
+    dials_left: usize,
 }
 
 /// The searches of all rooms joined.
@@ -54,7 +58,7 @@ pub struct Rendezvous {
 impl Rendezvous {
     /// A room was joined.
     pub fn joined(&mut self, now: Now, channel: ChannelId) {
-        let search = Search { next: now.after(FIRST_MS), wait_ms: FIRST_MS, query: None, lookups_left: 0 };
+        let search = Search { next: now.after(FIRST_MS), wait_ms: FIRST_MS, query: None, dials_left: 0 };
         self.searches.entry(channel).or_insert(search);
     }
 
@@ -77,12 +81,13 @@ impl Rendezvous {
             }
             search.wait_ms = (search.wait_ms * 2).min(LAST_MS);
             search.next = now.after(search.wait_ms);
-            if members(channel) < FEW_PEERS {
+            let missing = FEW_PEERS.saturating_sub(members(channel));
+            if missing > 0 {
                 let key = RecordKey::new(&channel.0);
                 // `Err` when too much is provided already; then others can still be found.
                 let _ = behaviour.kad.start_providing(key.clone());
                 search.query = Some(behaviour.kad.get_providers(key));
-                search.lookups_left = MAX_LOOKUPS;
+                search.dials_left = missing + SPARE_DIALS;
             }
         }
     }
@@ -97,7 +102,7 @@ impl Rendezvous {
         match result {
             kad::QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders { providers, .. })) => {
                 // Kademlia gives a hash set; what we do must not depend on its order.
-                self.look_up(swarm, id, providers.iter().copied().collect());
+                self.dial(swarm, id, providers.iter().copied().collect());
                 None
             }
             kad::QueryResult::GetClosestPeers(Ok(closest)) => {
@@ -112,17 +117,26 @@ impl Rendezvous {
         }
     }
 
-    fn look_up(&mut self, swarm: &mut Swarm<Behaviour>, query: QueryId, providers: BTreeSet<PeerId>) {
+    fn dial(&mut self, swarm: &mut Swarm<Behaviour>, query: QueryId, providers: BTreeSet<PeerId>) {
         let Some(search) = self.searches.values_mut().find(|search| search.query == Some(query)) else { return };
         let own = *swarm.local_peer_id();
         for peer in providers.into_iter().filter(|peer| *peer != own) {
-            if search.lookups_left > 0
-                && !swarm.is_connected(&peer)
-                && !self.lookups.values().any(|other| *other == peer)
-            {
-                search.lookups_left -= 1;
-                self.lookups.insert(swarm.behaviour_mut().kad.get_closest_peers(peer), peer);
+            if search.dials_left == 0 {
+                return;
             }
+            if swarm.is_connected(&peer) || self.lookups.values().any(|other| *other == peer) {
+                continue;
+            }
+            match swarm.dial(DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing).build()) {
+                // Being dialed already.
+                Err(DialError::DialPeerConditionFalse(_)) => continue,
+                Err(DialError::NoAddresses) => {
+                    self.lookups.insert(swarm.behaviour_mut().kad.get_closest_peers(peer), peer);
+                }
+                // Told as an event, too; and `Err` when it may not be dialed.
+                Ok(()) | Err(_) => {}
+            }
+            search.dials_left -= 1;
         }
     }
 }

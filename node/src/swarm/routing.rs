@@ -1,8 +1,10 @@
 //! Filling Kademlia's routing table.
 //!
-//! libp2p refreshes all buckets, with hundreds of questions, half a second after any peer came into a table of fewer than
-//! [`FEW`]. Peers come in one by one while a node joins, each by the refresh before, so that one that joins a large network
-//! would refresh ten times. So peers wait, and go into a small table together.
+//! A node that joins looks up itself: so it learns of its neighbours and they of it. libp2p goes on to refresh all farther
+//! buckets, with some 200 questions to strangers who must be dialed for it, and begins anew half a second after any peer came
+//! into a table of fewer than [`FEW`]; a network in which all do that is busy with nothing else. Connections, lookups and
+//! whoever looks up us fill those buckets too. So the refresh is ended after its first step, but every [`REFRESH_MS`], and
+//! peers go into a small table together.
 //!
 //! | the table has | a peer that made itself known |
 //! |---|---|
@@ -11,7 +13,10 @@
 
 use std::collections::BTreeMap;
 
-use libp2p::{Multiaddr, PeerId, kad};
+use libp2p::{
+    Multiaddr, PeerId,
+    kad::{self, QueryId, QueryResult},
+};
 use proto::time::{Deadline, Now};
 
 /// Peers in the table from which on libp2p does not refresh it for each newcomer: its `K_VALUE`.
@@ -23,20 +28,29 @@ const FIRST_MS: u64 = 1_000;
 /// Milliseconds between two batches, at most.
 const LAST_MS: u64 = 64_000;
 
+/// Milliseconds between two refreshes of all buckets; the first comes that long after the first peer.
+const REFRESH_MS: u64 = 3_600_000;
+
 type Kademlia = kad::Behaviour<kad::store::MemoryStore>;
 
-/// Peers that wait. Bounded by the connected ones.
+/// What fills the table.
 #[derive(Default)]
 pub struct Routing {
+    /// Peers that wait. Bounded by the connected ones.
     waiting: BTreeMap<PeerId, Vec<Multiaddr>>,
     wait_ms: u64,
     /// When the next batch may go in.
     next: Option<Deadline>,
+    /// When all buckets are refreshed.
+    refresh_at: Option<Deadline>,
+    /// The refresh that is under way.
+    refresh: Option<QueryId>,
 }
 
 impl Routing {
     /// A connected peer listens there.
     pub fn learn(&mut self, now: Now, kad: &mut Kademlia, peer: PeerId, addresses: &[Multiaddr]) {
+        self.refresh_at.get_or_insert(now.after(REFRESH_MS));
         if entries(kad) >= FEW {
             return add(kad, peer, addresses);
         }
@@ -54,12 +68,21 @@ impl Routing {
 
     /// When [`Routing::turn`] is to be called.
     pub fn deadline(&self) -> Option<Deadline> {
+        Deadline::earliest(self.batch_at(), self.refresh_at)
+    }
+
+    fn batch_at(&self) -> Option<Deadline> {
         self.next.filter(|_| !self.waiting.is_empty())
     }
 
-    /// Puts in who waits, when it is time.
+    /// Puts in who waits, and refreshes, when it is time.
     pub fn turn(&mut self, now: Now, kad: &mut Kademlia) {
-        if !self.deadline().is_some_and(|at| now.reached(at)) {
+        if self.refresh_at.is_some_and(|at| now.reached(at)) {
+            self.refresh_at = Some(now.after(REFRESH_MS));
+            // `Err` when the table is empty.
+            self.refresh = kad.bootstrap().ok();
+        }
+        if !self.batch_at().is_some_and(|at| now.reached(at)) {
             return;
         }
         for (peer, addresses) in std::mem::take(&mut self.waiting) {
@@ -68,6 +91,22 @@ impl Routing {
         self.wait_ms = (self.wait_ms * 4).min(LAST_MS);
         self.next = Some(now.after(self.wait_ms));
     }
+
+    /// A query made progress: ends what libp2p refreshes of itself.
+    pub fn progressed(&mut self, kad: &mut Kademlia, id: QueryId, result: &QueryResult) {
+        if !matches!(result, QueryResult::Bootstrap(_)) || self.refresh == Some(id) {
+            return;
+        }
+        // None after the last step. Each step that is ended is told, and the next one ended then.
+        if let Some(mut query) = kad.query_mut(&id) {
+            query.finish();
+        }
+    }
+}
+
+/// Asks the network for peers at random: those near a key that nobody chose.
+pub fn explore(kad: &mut Kademlia) {
+    kad.get_closest_peers(PeerId::random());
 }
 
 fn add(kad: &mut Kademlia, peer: PeerId, addresses: &[Multiaddr]) {
