@@ -63,7 +63,7 @@ pub const MAX_CALLS_PER_CONNECTION: usize = 64;
 pub const MAX_PROVIDED_KEYS: usize = 32_768;
 
 /// Seconds between pings. With [`PING_TIMEOUT_S`] the time in which a broken link is noticed.
-pub const PING_INTERVAL_S: u64 = 10;
+pub const PING_INTERVAL_S: u64 = 20;
 
 /// Seconds until a ping counts as lost: an overloaded machine answers late.
 pub const PING_TIMEOUT_S: u64 = 15;

@@ -25,7 +25,12 @@ pub enum Effect {
         offence: Offence,
     },
     /// We came into a room: for the rendezvous.
-    Joined(ChannelId),
+    Joined {
+        /// Which.
+        channel: ChannelId,
+        /// Whether everybody is in it, so that whoever is connected is a member.
+        everybody: bool,
+    },
     /// We left a room.
     Left(ChannelId),
     /// A peer came into one of our rooms: its connection is worth keeping.

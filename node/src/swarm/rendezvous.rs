@@ -3,7 +3,7 @@
 //!
 //! | a room has | what happens |
 //! |---|---|
-//! | fewer than [`FEW_PEERS`] connected members | it is provided anew and its providers are asked for: after [`FIRST_MS`], then in intervals that double up to [`LAST_MS`] |
+//! | fewer than [`FEW_PEERS`] connected members | it is provided anew and its providers are asked for: after [`FIRST_MS`] ([`EVERYBODY_FIRST_MS`] if everybody is in the room), then in intervals that double up to [`LAST_MS`] |
 //! | more | nothing; gossip and the connection manager keep them |
 //!
 //! Providing is repeated because the first record may have been laid with peers that were near the key only as long as we
@@ -33,6 +33,9 @@ pub const FEW_PEERS: usize = 6;
 /// Milliseconds from joining to the first search: the first connections come up meanwhile, and without them it finds nothing.
 pub const FIRST_MS: u64 = 2_000;
 
+/// The same for a room that everybody is in: the connections that a node makes anyhow are to members.
+pub const EVERYBODY_FIRST_MS: u64 = 20_000;
+
 /// Milliseconds between two searches, at most.
 pub const LAST_MS: u64 = 120_000;
 
@@ -57,8 +60,9 @@ pub struct Rendezvous {
 
 impl Rendezvous {
     /// A room was joined.
-    pub fn joined(&mut self, now: Now, channel: ChannelId) {
-        let search = Search { next: now.after(FIRST_MS), wait_ms: FIRST_MS, query: None, dials_left: 0 };
+    pub fn joined(&mut self, now: Now, channel: ChannelId, everybody: bool) {
+        let wait_ms = if everybody { EVERYBODY_FIRST_MS } else { FIRST_MS };
+        let search = Search { next: now.after(wait_ms), wait_ms, query: None, dials_left: 0 };
         self.searches.entry(channel).or_insert(search);
     }
 

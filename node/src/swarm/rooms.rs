@@ -118,7 +118,7 @@ impl Rooms {
             cx.warn(format!("gossip does not score the room '{}': {error}", room.name()));
         }
         room.join(cx, self.profile.clone());
-        cx.effects.push_back(Effect::Joined(channel));
+        cx.effects.push_back(Effect::Joined { channel, everybody: !is_selective(room) });
         let topic = room.topic().hash();
         let subscribed =
             |(peer, topics): (&PeerId, Vec<&gossipsub::TopicHash>)| topics.contains(&&topic).then_some(*peer);

@@ -166,7 +166,7 @@ impl Task {
         while let Some(effect) = self.effects.pop_front() {
             match effect {
                 Effect::Penalise { peer, offence } => self.guard.penalise(&mut lend!(self, now), peer, offence),
-                Effect::Joined(channel) => self.rendezvous.joined(now, channel),
+                Effect::Joined { channel, everybody } => self.rendezvous.joined(now, channel, everybody),
                 Effect::Left(channel) => self.rendezvous.left(self.swarm.behaviour_mut(), &channel),
                 Effect::RoomPeer { peer } => self.network.room_peer(now, peer),
                 Effect::NoRoomPeer { peer } => self.network.no_room_peer(now, peer),

@@ -149,7 +149,7 @@ pub struct Settings {
 impl Default for Settings {
     /// 12: two gossip meshes of 6. 100: about 2 MB of buffers, and a room of 100 is a full mesh. 200: twice that.
     fn default() -> Self {
-        Self { low: 12, high: 24, max: 128 }
+        Self { low: 10, high: 16, max: 128 }
     }
 }
 
