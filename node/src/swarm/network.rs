@@ -243,8 +243,8 @@ impl Network {
             kad::Event::RoutablePeer { peer, address } | kad::Event::PendingRoutablePeer { peer, address } => {
                 self.discovered(now, peer, &[address], Source::Kademlia);
             }
-            kad::Event::OutboundQueryProgressed { id, result, .. } => {
-                self.routing.progressed(kad, id, &result);
+            kad::Event::OutboundQueryProgressed { id, result, stats, .. } => {
+                self.routing.progressed(kad, id, &result, &stats);
                 let kad::QueryResult::GetClosestPeers(Ok(closest)) = result else { return };
                 for found in closest.peers {
                     self.discovered(now, found.peer_id, &found.addrs, Source::Kademlia);

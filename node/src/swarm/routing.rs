@@ -3,8 +3,8 @@
 //! A node that joins looks up itself: so it learns of its neighbours and they of it. libp2p goes on to refresh all farther
 //! buckets, with some 200 questions to strangers who must be dialed for it, and begins anew half a second after any peer came
 //! into a table of fewer than [`FEW`]; a network in which all do that is busy with nothing else. Connections, lookups and
-//! whoever looks up us fill those buckets too. So the refresh is ended after its first step, but every [`REFRESH_MS`], and
-//! peers go into a small table together.
+//! whoever looks up us fill those buckets too. So the refresh is ended after its first step, but every [`REFRESH_MS`]; peers go
+//! into a small table together; and once [`FEW`] were asked for us we do not look up ourselves again.
 //!
 //! | the table has | a peer that made itself known |
 //! |---|---|
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use libp2p::{
     Multiaddr, PeerId,
-    kad::{self, QueryId, QueryResult},
+    kad::{self, QueryId, QueryResult, QueryStats},
 };
 use proto::time::{Deadline, Now};
 
@@ -45,6 +45,8 @@ pub struct Routing {
     refresh_at: Option<Deadline>,
     /// The refresh that is under way.
     refresh: Option<QueryId>,
+    /// Whether as many as [`FEW`] were asked for those near us.
+    is_known: bool,
 }
 
 impl Routing {
@@ -88,19 +90,31 @@ impl Routing {
         for (peer, addresses) in std::mem::take(&mut self.waiting) {
             add(kad, peer, &addresses);
         }
+        if self.is_known {
+            // What the batch has triggered is begun by us, so that it can be ended before it asks anyone.
+            let query = kad.bootstrap().ok();
+            query.into_iter().for_each(|id| end(kad, id));
+        }
         self.wait_ms = (self.wait_ms * 4).min(LAST_MS);
         self.next = Some(now.after(self.wait_ms));
     }
 
     /// A query made progress: ends what libp2p refreshes of itself.
-    pub fn progressed(&mut self, kad: &mut Kademlia, id: QueryId, result: &QueryResult) {
+    pub fn progressed(&mut self, kad: &mut Kademlia, id: QueryId, result: &QueryResult, stats: &QueryStats) {
         if !matches!(result, QueryResult::Bootstrap(_)) || self.refresh == Some(id) {
             return;
         }
-        // None after the last step. Each step that is ended is told, and the next one ended then.
-        if let Some(mut query) = kad.query_mut(&id) {
-            query.finish();
-        }
+        self.is_known |= usize::try_from(stats.num_successes()).is_ok_and(|successes| successes >= FEW);
+        // Each step that is ended is told, and the next one ended then.
+        end(kad, id);
+    }
+}
+
+/// Ends a query before it asks anyone else.
+fn end(kad: &mut Kademlia, id: QueryId) {
+    // `None` when it is over.
+    if let Some(mut query) = kad.query_mut(&id) {
+        query.finish();
     }
 }
 
