@@ -163,7 +163,6 @@ impl Network {
     /// The last connection to a peer closed, in its transport's words because of `cause`.
     pub fn disconnected(&mut self, now: Now, peer: PeerId, cause: Option<&ConnectionError>) {
         self.named.remove(&peer);
-        self.routing.disconnected(&peer);
         let silent = self.silent.remove(&peer) || cause.is_some_and(timed_out);
         self.connectivity.handle(now, Input::Disconnected { peer, silent });
     }
@@ -243,8 +242,8 @@ impl Network {
             kad::Event::RoutablePeer { peer, address } | kad::Event::PendingRoutablePeer { peer, address } => {
                 self.discovered(now, peer, &[address], Source::Kademlia);
             }
-            kad::Event::OutboundQueryProgressed { id, result, stats, .. } => {
-                self.routing.progressed(kad, id, &result, &stats);
+            kad::Event::OutboundQueryProgressed { id, result, .. } => {
+                self.routing.progressed(kad, id, &result);
                 let kad::QueryResult::GetClosestPeers(Ok(closest)) = result else { return };
                 for found in closest.peers {
                     self.discovered(now, found.peer_id, &found.addrs, Source::Kademlia);
@@ -277,7 +276,7 @@ impl Network {
 
     /// Does what is due, and what was decided.
     pub fn turn(&mut self, now: Now, swarm: &mut Swarm<Behaviour>, journal: &mut Journal) {
-        self.routing.turn(now, &mut swarm.behaviour_mut().kad);
+        self.routing.turn(now, self.own, &mut swarm.behaviour_mut().kad);
         if self.connectivity.poll_timeout().is_some_and(|at| now.reached(at)) {
             self.connectivity.handle_timeout(now);
         }

@@ -1,31 +1,34 @@
 //! Filling Kademlia's routing table.
 //!
-//! A node that joins looks up itself: so it learns of its neighbours and they of it. libp2p goes on to refresh all farther
-//! buckets, with some 200 questions to strangers who must be dialed for it, and begins anew half a second after any peer came
-//! into a table of fewer than [`FEW`]; a network in which all do that is busy with nothing else. Connections, lookups and
-//! whoever looks up us fill those buckets too. So the refresh is ended after its first step, but every [`REFRESH_MS`]; peers go
-//! into a small table together; and once [`FEW`] were asked for us we do not look up ourselves again.
+//! A node that joins looks up itself: so it learns of its neighbours, and they of it. Of all that libp2p does then of itself
+//! this is what is needed: it would ask until 20 have answered, go on to refresh all farther buckets with some 200 questions
+//! to strangers who must be dialed for it, and begin anew half a second after any peer came into a table of fewer than
+//! [`FEW`]. A network in which all do that is busy with nothing else. Connections, lookups, and whoever looks up itself fill those
+//! buckets too. So libp2p's refresh is ended before it asks anyone, and this is done instead:
 //!
-//! | the table has | a peer that made itself known |
+//! | the table | what happens |
 //! |---|---|
-//! | [`FEW`] or more | goes in at once |
-//! | fewer | waits for the next batch: after [`FIRST_MS`], then in intervals that grow fourfold up to [`LAST_MS`] |
+//! | got a peer, and has fewer than [`FEW`] | we look up ourselves, until [`NEIGHBOURS`] have answered: after [`FIRST_MS`], then in intervals that grow fourfold up to [`LAST_MS`] |
+//! | has more | all buckets are refreshed every [`REFRESH_MS`] |
 
-use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use libp2p::{
     Multiaddr, PeerId,
-    kad::{self, QueryId, QueryResult, QueryStats},
+    kad::{self, QueryId, QueryResult},
 };
 use proto::time::{Deadline, Now};
 
 /// Peers in the table from which on libp2p does not refresh it for each newcomer: its `K_VALUE`.
 const FEW: usize = kad::K_VALUE.get();
 
-/// Milliseconds from the first peer to its going in: those who are found at the same time go with it.
+/// Nearest peers that are asked for a newcomer. They tell of as many as libp2p's k each.
+const NEIGHBOURS: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
+
+/// Milliseconds from the first peer to the first lookup: those who come at the same time can be asked, too.
 const FIRST_MS: u64 = 1_000;
 
-/// Milliseconds between two batches, at most.
+/// Milliseconds between two lookups of ourselves, at most.
 const LAST_MS: u64 = 64_000;
 
 /// Milliseconds between two refreshes of all buckets; the first comes that long after the first peer.
@@ -33,81 +36,72 @@ const REFRESH_MS: u64 = 3_600_000;
 
 type Kademlia = kad::Behaviour<kad::store::MemoryStore>;
 
-/// What fills the table.
+/// When the table is filled, and how.
 #[derive(Default)]
 pub struct Routing {
-    /// Peers that wait. Bounded by the connected ones.
-    waiting: BTreeMap<PeerId, Vec<Multiaddr>>,
+    /// Whether a peer came since we last looked up ourselves.
+    has_grown: bool,
     wait_ms: u64,
-    /// When the next batch may go in.
-    next: Option<Deadline>,
-    /// When all buckets are refreshed.
+    /// When we may look up ourselves again.
+    lookup_at: Option<Deadline>,
     refresh_at: Option<Deadline>,
     /// The refresh that is under way.
     refresh: Option<QueryId>,
-    /// Whether as many as [`FEW`] were asked for those near us.
-    is_known: bool,
 }
 
 impl Routing {
     /// A connected peer listens there.
     pub fn learn(&mut self, now: Now, kad: &mut Kademlia, peer: PeerId, addresses: &[Multiaddr]) {
-        self.refresh_at.get_or_insert(now.after(REFRESH_MS));
-        if entries(kad) >= FEW {
-            return add(kad, peer, addresses);
+        let before = entries(kad);
+        for address in addresses {
+            kad.add_address(&peer, address.clone());
         }
-        if self.next.is_none() {
+        if before >= FEW || entries(kad) == before {
+            return;
+        }
+        // libp2p has set a timer for a refresh, which is put off by one that begins now.
+        if let Ok(query) = kad.bootstrap() {
+            end(kad, query);
+        }
+        self.has_grown = true;
+        if self.lookup_at.is_none() {
             self.wait_ms = FIRST_MS;
-            self.next = Some(now.after(FIRST_MS));
+            self.lookup_at = Some(now.after(FIRST_MS));
+            self.refresh_at = Some(now.after(REFRESH_MS));
         }
-        self.waiting.insert(peer, addresses.to_vec());
-    }
-
-    /// A peer is not connected any more.
-    pub fn disconnected(&mut self, peer: &PeerId) {
-        self.waiting.remove(peer);
     }
 
     /// When [`Routing::turn`] is to be called.
     pub fn deadline(&self) -> Option<Deadline> {
-        Deadline::earliest(self.batch_at(), self.refresh_at)
+        Deadline::earliest(self.lookup_at.filter(|_| self.has_grown), self.refresh_at)
     }
 
-    fn batch_at(&self) -> Option<Deadline> {
-        self.next.filter(|_| !self.waiting.is_empty())
-    }
-
-    /// Puts in who waits, and refreshes, when it is time.
-    pub fn turn(&mut self, now: Now, kad: &mut Kademlia) {
+    /// Looks up ourselves, and refreshes, when it is time.
+    pub fn turn(&mut self, now: Now, own: PeerId, kad: &mut Kademlia) {
         if self.refresh_at.is_some_and(|at| now.reached(at)) {
             self.refresh_at = Some(now.after(REFRESH_MS));
             // `Err` when the table is empty.
             self.refresh = kad.bootstrap().ok();
         }
-        if !self.batch_at().is_some_and(|at| now.reached(at)) {
-            return;
+        if self.has_grown && self.lookup_at.is_some_and(|at| now.reached(at)) {
+            self.has_grown = false;
+            self.wait_ms = (self.wait_ms * 4).min(LAST_MS);
+            self.lookup_at = Some(now.after(self.wait_ms));
+            kad.get_n_closest_peers(own, NEIGHBOURS);
         }
-        for (peer, addresses) in std::mem::take(&mut self.waiting) {
-            add(kad, peer, &addresses);
-        }
-        if self.is_known {
-            // What the batch has triggered is begun by us, so that it can be ended before it asks anyone.
-            let query = kad.bootstrap().ok();
-            query.into_iter().for_each(|id| end(kad, id));
-        }
-        self.wait_ms = (self.wait_ms * 4).min(LAST_MS);
-        self.next = Some(now.after(self.wait_ms));
     }
 
-    /// A query made progress: ends what libp2p refreshes of itself.
-    pub fn progressed(&mut self, kad: &mut Kademlia, id: QueryId, result: &QueryResult, stats: &QueryStats) {
-        if !matches!(result, QueryResult::Bootstrap(_)) || self.refresh == Some(id) {
-            return;
+    /// A query made progress. Each step of libp2p's refresh that is ended begins the next one.
+    pub fn progressed(&self, kad: &mut Kademlia, id: QueryId, result: &QueryResult) {
+        if matches!(result, QueryResult::Bootstrap(_)) && self.refresh != Some(id) {
+            end(kad, id);
         }
-        self.is_known |= usize::try_from(stats.num_successes()).is_ok_and(|successes| successes >= FEW);
-        // Each step that is ended is told, and the next one ended then.
-        end(kad, id);
     }
+}
+
+/// Asks the network for peers at random: those near a key that nobody chose.
+pub fn explore(kad: &mut Kademlia) {
+    kad.get_n_closest_peers(PeerId::random(), NEIGHBOURS);
 }
 
 /// Ends a query before it asks anyone else.
@@ -115,17 +109,6 @@ fn end(kad: &mut Kademlia, id: QueryId) {
     // `None` when it is over.
     if let Some(mut query) = kad.query_mut(&id) {
         query.finish();
-    }
-}
-
-/// Asks the network for peers at random: those near a key that nobody chose.
-pub fn explore(kad: &mut Kademlia) {
-    kad.get_closest_peers(PeerId::random());
-}
-
-fn add(kad: &mut Kademlia, peer: PeerId, addresses: &[Multiaddr]) {
-    for address in addresses {
-        kad.add_address(&peer, address.clone());
     }
 }
 
@@ -152,39 +135,68 @@ mod tests {
         Now { mono_ms, wall_ms: mono_ms }
     }
 
-    #[test]
-    fn peers_go_into_a_small_table_in_batches_and_into_a_large_one_at_once() {
-        let (mut kad, mut routing) = (table(), Routing::default());
-        let address: Vec<Multiaddr> = vec!["/ip4/10.0.0.1/tcp/1".parse().unwrap()];
-        // Random ids: half of all fall into one bucket, which holds 20.
-        let peers: Vec<PeerId> = (0..30).map(|_| PeerId::random()).collect();
-        peers.iter().for_each(|peer| routing.learn(at(0), &mut kad, *peer, &address));
-        routing.turn(at(FIRST_MS - 1), &mut kad);
-        assert_eq!(entries(&mut kad), 0);
-        routing.disconnected(&peers[0]);
-        routing.turn(at(FIRST_MS), &mut kad);
-        let before = entries(&mut kad);
-        assert!((FEW..30).contains(&before), "{before}");
-        assert_eq!(routing.deadline(), None);
-        (0..200).for_each(|_| routing.learn(at(FIRST_MS), &mut kad, PeerId::random(), &address));
-        assert!(entries(&mut kad) > before);
+    /// Lookups that run; a refresh that was ended does not.
+    fn running(kad: &Kademlia) -> usize {
+        kad.iter_queries().count()
+    }
+
+    fn address() -> Vec<Multiaddr> {
+        vec!["/ip4/10.0.0.1/tcp/1".parse().expect("an address")]
     }
 
     #[test]
-    fn batches_come_less_and_less_often() {
+    fn peers_go_in_at_once_and_the_first_ones_make_us_look_up_ourselves_but_refresh_nothing() {
         let (mut kad, mut routing) = (table(), Routing::default());
-        let address: Vec<Multiaddr> = vec!["/ip4/10.0.0.1/tcp/1".parse().unwrap()];
+        for _ in 0..5 {
+            routing.learn(at(0), &mut kad, PeerId::random(), &address());
+        }
+        assert_eq!((entries(&mut kad), running(&kad)), (5, 0));
+        routing.turn(at(FIRST_MS - 1), PeerId::random(), &mut kad);
+        assert_eq!(running(&kad), 0);
+        routing.turn(at(FIRST_MS), PeerId::random(), &mut kad);
+        assert_eq!(running(&kad), 1);
+        routing.turn(at(REFRESH_MS - 1), PeerId::random(), &mut kad);
+        assert_eq!(running(&kad), 1, "nobody came");
+    }
+
+    #[test]
+    fn lookups_come_less_and_less_often_and_end_with_a_table_that_is_large_enough() {
+        let (mut kad, mut routing) = (table(), Routing::default());
         let mut due = Vec::new();
         for now_ms in (0..200_000).step_by(500) {
-            routing.learn(at(now_ms), &mut kad, PeerId::random(), &address);
-            if routing.deadline().is_some_and(|deadline| at(now_ms).reached(deadline)) {
+            // A peer that comes again does not count.
+            let peer = PeerId::random();
+            routing.learn(at(now_ms), &mut kad, peer, &address());
+            routing.learn(at(now_ms), &mut kad, peer, &address());
+            let before = running(&kad);
+            routing.turn(at(now_ms), PeerId::random(), &mut kad);
+            if running(&kad) > before {
                 due.push(now_ms);
-                // Only the pace is asked for here; a table that fills would end it.
-                kad = table();
             }
-            routing.turn(at(now_ms), &mut kad);
+            // Only the pace is asked for here; a table that fills would end it.
             kad = table();
         }
         assert_eq!(due, [1_000, 5_000, 21_000, 85_000, 149_000]);
+        for _ in 0..200 {
+            routing.learn(at(200_000), &mut kad, PeerId::random(), &address());
+        }
+        routing.turn(at(300_000), PeerId::random(), &mut kad);
+        routing.learn(at(300_000), &mut kad, PeerId::random(), &address());
+        assert_eq!(routing.deadline(), Some(at(0).after(REFRESH_MS)));
+    }
+
+    #[test]
+    fn all_buckets_are_refreshed_every_hour() {
+        let (mut kad, mut routing) = (table(), Routing::default());
+        routing.learn(at(0), &mut kad, PeerId::random(), &address());
+        routing.turn(at(FIRST_MS), PeerId::random(), &mut kad);
+        assert_eq!(routing.deadline(), Some(at(0).after(REFRESH_MS)));
+        let before = running(&kad);
+        routing.turn(at(REFRESH_MS), PeerId::random(), &mut kad);
+        assert_eq!(running(&kad), before + 1);
+        let refresh = routing.refresh.expect("the one under way");
+        let step = QueryResult::Bootstrap(Ok(kad::BootstrapOk { peer: PeerId::random(), num_remaining: 3 }));
+        routing.progressed(&mut kad, refresh, &step);
+        assert_eq!(running(&kad), before + 1, "ours is not ended");
     }
 }
