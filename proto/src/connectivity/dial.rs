@@ -256,12 +256,8 @@ impl Connectivity {
     /// Asks for more peers when there are too few connections and nobody left to dial.
     pub(super) fn want_more(&mut self, now: Now) -> Option<Deadline> {
         let census = self.census();
-        if census.links == 0 {
-            // Nobody is there to be asked; and whoever is connected first tells of others unasked.
-            self.want_peers_ms = now.mono_ms.saturating_add(WANT_PEERS_WAITS.first_ms);
-            return None;
-        }
-        if census.links + census.pending >= self.settings.low {
+        // With nobody connected there is nobody to ask.
+        if census.links == 0 || census.links + census.pending >= self.settings.low {
             return None;
         }
         if self.want_peers_ms <= now.mono_ms {

@@ -147,7 +147,8 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 12: two gossip meshes of 6. 100: about 2 MB of buffers, and a room of 100 is a full mesh. 200: twice that.
+    /// 10: twice gossip's mesh. 16: each further one costs pings and gossip about gossip, and brings nothing that a mesh needs.
+    /// 128: a crowd in its time of grace.
     fn default() -> Self {
         Self { low: 10, high: 16, max: 128 }
     }
@@ -333,6 +334,10 @@ impl Connectivity {
         let link = entry.link.get_or_insert(fresh);
         link.outbound |= outbound;
         self.outputs.extend(evicted.map(Output::Forget));
+        if self.book.links().count() == 1 {
+            // The first one tells of others unasked.
+            self.want_peers_ms = self.want_peers_ms.max(now.mono_ms.saturating_add(WANT_PEERS_WAITS.first_ms));
+        }
         self.remember(now, peer);
     }
 

@@ -358,8 +358,10 @@ fn more_peers_are_asked_for_while_there_are_few_and_less_and_less_often() {
     assert_eq!(run(&mut machine, 0, 60_000).len(), 0);
     machine.handle(at(60_000), connected(1, true));
     let asked = run(&mut machine, 60_000, 60_000 + 3_600_000);
-    let asked = asked.iter().filter(|(_, output)| *output == Output::WantPeers).count();
-    assert!((8..=15).contains(&asked), "{asked}");
+    let asked: Vec<u64> =
+        asked.iter().filter(|(_, output)| *output == Output::WantPeers).map(|(at_ms, _)| *at_ms).collect();
+    assert!((8..=15).contains(&asked.len()), "{asked:?}");
+    assert!(asked[0] == 70_000, "the first peer tells of others unasked: {asked:?}");
 }
 
 /// Peers that can be reached or not, and dials that take their time.
