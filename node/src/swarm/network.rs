@@ -118,12 +118,6 @@ impl Network {
         alone.then(|| warning.to_owned()).into_iter().collect()
     }
 
-    /// A peer is said to be in one of our rooms: dials it.
-    pub fn member_found(&mut self, now: Now, peer: PeerId, addresses: &[Multiaddr]) {
-        self.discovered(now, peer, addresses, Source::Kademlia);
-        self.room_peer(now, peer);
-    }
-
     /// A peer came into one of our rooms.
     pub fn room_peer(&mut self, now: Now, peer: PeerId) {
         self.connectivity.handle(now, Input::Protect { peer, reason: Reason::Room });

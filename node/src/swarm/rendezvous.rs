@@ -8,13 +8,15 @@
 //!
 //! Providing is repeated because the first record may have been laid with peers that were near the key only as long as we
 //! knew few. A provider record names peers only. Kademlia knows the addresses that came with it as long as the query runs, so
-//! those found are dialed at once, and only as many as are missing. One without an address is looked up.
+//! those found are dialed at once, in no order that anybody could choose, and only as many as are missing. One without an
+//! address is looked up. Anybody can claim that anybody provides: each is dialed once for a search, and held dear only when
+//! it is connected and in the room.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use libp2p::{
     PeerId, Swarm,
-    kad::{self, PeerInfo, QueryId, RecordKey},
+    kad::{self, QueryId, RecordKey},
     swarm::{
         DialError,
         dial_opts::{DialOpts, PeerCondition},
@@ -24,6 +26,7 @@ use proto::{
     ids::ChannelId,
     time::{Deadline, Now},
 };
+use rand::{rngs::StdRng, seq::SliceRandom};
 
 use super::behaviour::Behaviour;
 
@@ -42,6 +45,9 @@ pub const LAST_MS: u64 = 120_000;
 /// Members dialed for one search beyond those missing: some are gone.
 pub const SPARE_DIALS: usize = 2;
 
+/// Lookups of members' addresses under way. Further members without one are passed over.
+pub const MAX_LOOKUPS: usize = 16;
+
 /// One room's search.
 struct Search {
     next: Deadline,
@@ -51,14 +57,19 @@ struct Search {
 }
 
 /// The searches of all rooms joined.
-#[derive(Default)]
 pub struct Rendezvous {
     searches: BTreeMap<ChannelId, Search>,
-    /// Members whose addresses are being looked up. Never iterated; bounded by the searches.
+    /// Members whose addresses are being looked up: at most [`MAX_LOOKUPS`], in no order that matters.
     lookups: HashMap<QueryId, PeerId>,
+    rng: StdRng,
 }
 
 impl Rendezvous {
+    /// Of no room yet.
+    pub fn new(rng: StdRng) -> Self {
+        Self { searches: BTreeMap::new(), lookups: HashMap::new(), rng }
+    }
+
     /// A room was joined.
     pub fn joined(&mut self, now: Now, channel: ChannelId, everybody: bool) {
         let wait_ms = if everybody { EVERYBODY_FIRST_MS } else { FIRST_MS };
@@ -96,35 +107,33 @@ impl Rendezvous {
         }
     }
 
-    /// A query of Kademlia made progress. Returns members found, with their addresses.
-    pub fn progressed(
-        &mut self,
-        swarm: &mut Swarm<Behaviour>,
-        id: QueryId,
-        result: &kad::QueryResult,
-    ) -> Option<PeerInfo> {
+    /// A query of Kademlia made progress. Dials the members that it found.
+    pub fn progressed(&mut self, swarm: &mut Swarm<Behaviour>, id: QueryId, result: &kad::QueryResult) {
         match result {
             kad::QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders { providers, .. })) => {
                 // Kademlia gives a hash set; what we do must not depend on its order.
-                self.dial(swarm, id, providers.iter().copied().collect());
-                None
+                let sorted: BTreeSet<PeerId> = providers.iter().copied().collect();
+                let mut providers: Vec<PeerId> = sorted.into_iter().collect();
+                // Whoever has made itself a key with a low number must not be first everywhere.
+                providers.shuffle(&mut self.rng);
+                self.dial(swarm, id, &providers);
             }
-            kad::QueryResult::GetClosestPeers(Ok(closest)) => {
-                let wanted = self.lookups.remove(&id)?;
-                closest.peers.iter().find(|found| found.peer_id == wanted).cloned()
+            kad::QueryResult::GetClosestPeers(result) => {
+                let Some(wanted) = self.lookups.remove(&id) else { return };
+                let peers = result.as_ref().map(|closest| closest.peers.as_slice()).unwrap_or_default();
+                if let Some(found) = peers.iter().find(|found| found.peer_id == wanted) {
+                    // `Err` when it is connected by now, or may not be dialed.
+                    let _ = swarm.dial(DialOpts::peer_id(wanted).addresses(found.addrs.clone()).build());
+                }
             }
-            kad::QueryResult::GetClosestPeers(Err(_)) => {
-                self.lookups.remove(&id);
-                None
-            }
-            _ => None,
+            _ => {}
         }
     }
 
-    fn dial(&mut self, swarm: &mut Swarm<Behaviour>, query: QueryId, providers: BTreeSet<PeerId>) {
+    fn dial(&mut self, swarm: &mut Swarm<Behaviour>, query: QueryId, providers: &[PeerId]) {
         let Some(search) = self.searches.values_mut().find(|search| search.query == Some(query)) else { return };
         let own = *swarm.local_peer_id();
-        for peer in providers.into_iter().filter(|peer| *peer != own) {
+        for peer in providers.iter().copied().filter(|peer| *peer != own) {
             if search.dials_left == 0 {
                 return;
             }
@@ -134,6 +143,7 @@ impl Rendezvous {
             match swarm.dial(DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing).build()) {
                 // Being dialed already.
                 Err(DialError::DialPeerConditionFalse(_)) => continue,
+                Err(DialError::NoAddresses) if self.lookups.len() >= MAX_LOOKUPS => continue,
                 Err(DialError::NoAddresses) => {
                     self.lookups.insert(swarm.behaviour_mut().kad.get_closest_peers(peer), peer);
                 }

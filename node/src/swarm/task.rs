@@ -298,9 +298,7 @@ impl Task {
             BehaviourEvent::Identify(event) => self.network.identify(now, &mut self.swarm, &mut self.peers, event),
             BehaviourEvent::Kad(event) => {
                 if let kad::Event::OutboundQueryProgressed { id, result, stats, step } = &event {
-                    if let Some(member) = self.rendezvous.progressed(&mut self.swarm, *id, result) {
-                        self.network.member_found(now, member.peer_id, &member.addrs);
-                    }
+                    self.rendezvous.progressed(&mut self.swarm, *id, result);
                     let own = *self.swarm.local_peer_id();
                     self.lookups.progressed(own, &mut self.swarm.behaviour_mut().kad, *id, result, stats, step);
                 }

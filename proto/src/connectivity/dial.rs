@@ -257,7 +257,7 @@ impl Connectivity {
     pub(super) fn want_more(&mut self, now: Now) -> Option<Deadline> {
         let census = self.census();
         // With nobody connected there is nobody to ask.
-        if census.links == 0 || census.links + census.pending >= self.settings.low {
+        if census.links == 0 || !self.is_wanted(Purpose::Number, &census) {
             return None;
         }
         if self.want_peers_ms <= now.mono_ms {

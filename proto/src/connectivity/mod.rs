@@ -334,7 +334,7 @@ impl Connectivity {
         let link = entry.link.get_or_insert(fresh);
         link.outbound |= outbound;
         self.outputs.extend(evicted.map(Output::Forget));
-        if self.book.links().count() == 1 {
+        if new && self.book.links().count() == 1 {
             // The first one tells of others unasked.
             self.want_peers_ms = self.want_peers_ms.max(now.mono_ms.saturating_add(WANT_PEERS_WAITS.first_ms));
         }
@@ -377,8 +377,11 @@ impl Connectivity {
         };
         entry.next_dial_ms = now.mono_ms.saturating_add(wait_ms);
         self.lost_unnamed(now, peer, let_go);
-        self.want_peers.reset();
-        self.want_peers_ms = self.want_peers_ms.min(now.mono_ms.saturating_add(WANT_PEERS_WAITS.first_ms));
+        // Whoever connects and hangs up must not have us ask around all the time.
+        if stable {
+            self.want_peers.reset();
+            self.want_peers_ms = self.want_peers_ms.min(now.mono_ms.saturating_add(WANT_PEERS_WAITS.first_ms));
+        }
         self.remember(now, peer);
     }
 

@@ -15,8 +15,8 @@
 //! announcement names its interval, of which no more is believed than twice what the members present call for: a crowd that
 //! speaks once and claims to be of a huge room is soon gone.
 //!
-//! **Newcomers** say hello once a peer is there to hear it, again a second later if they see at most [`SMALL_ROOM`] members then
-//! (the first may have found gossip's mesh half built; in a large room it was there before), and ask the first two peers for their lists, one of which is enough to see everyone. When an answer fails or does
+//! **Newcomers** say hello once a peer is there to hear it, again a second later (the first may find gossip's mesh half
+//! built), and ask the first two peers for their lists, one of which is enough to see everyone. When an answer fails or does
 //! not come, another peer is asked. Later on, a peer that came up and is still not known as a member after a second is asked
 //! as well: it may stand for a part of the room that was cut off. Lists give the age of each entry, and a member's
 //! time to live runs from when it was first heard by whoever passes it on, so that repeating it to each other keeps nobody
@@ -96,31 +96,19 @@ pub const CLOCK_STEP_MS: u64 = 60_000;
 /// Peers of the room that may be asked for lists. More than a node has connections.
 pub const MAX_PEERS: usize = 1_024;
 
-/// Members up to which a hello is repeated. Each reaches everybody some four times: in a large room that many join, it is most of what they send.
-pub const SMALL_ROOM: usize = 20;
-
 /// Milliseconds from a hello to the heartbeat that repeats it, and between announcements that changes of profile cause.
 const SOON_MS: u64 = 1_000;
 
 /// Per cent that intervals vary either way.
 const JITTER_PERCENT: u64 = 10;
 
-/// What we announce of ourselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    Hello,
-    /// A heartbeat, a second after the hello, in case that was not heard.
-    Repetition,
-    Heartbeat,
-}
-
 /// Our own presence while we are in the room.
 struct Own {
     profile: Profile,
     /// When to announce ourselves next; `None` while there is nobody to hear it.
     next_ms: Option<u64>,
-    /// What is announced next.
-    next: Next,
+    /// Whether a hello is due rather than a heartbeat.
+    hello: bool,
     /// When we last announced ourselves.
     announced_ms: Option<u64>,
     /// What lists say of us, and when it was made. Questions must not cause new announcements: their times would run
@@ -244,7 +232,7 @@ impl Presence {
             }
             None => {
                 let next_ms = self.asking.any_peer().then_some(now.mono_ms);
-                self.own = Some(Own { profile, next_ms, next: Next::Hello, announced_ms: None, latest: None });
+                self.own = Some(Own { profile, next_ms, hello: true, announced_ms: None, latest: None });
                 self.asking.restart(now);
             }
         }
@@ -268,7 +256,7 @@ impl Presence {
         }
         self.asking.peer_up(now, peer);
         if let Some(own) = &mut self.own {
-            (own.next_ms, own.next) = (Some(now.mono_ms), Next::Hello);
+            (own.next_ms, own.hello) = (Some(now.mono_ms), true);
         }
     }
 
@@ -296,19 +284,10 @@ impl Presence {
 
     fn announce(&mut self, now: Now) {
         let Some(mut own) = self.own.take() else { return };
-        let members = self.members.present_count();
-        let (kind, wait_ms, next) = match own.next {
-            Next::Hello => (Kind::Hello, SOON_MS, Next::Repetition),
-            Next::Repetition | Next::Heartbeat => (Kind::Heartbeat, interval_ms(members + 1), Next::Heartbeat),
-        };
-        let is_needless = own.next == Next::Repetition && members > SMALL_ROOM;
+        let kind = if own.hello { Kind::Hello } else { Kind::Heartbeat };
+        let wait_ms = if own.hello { SOON_MS } else { interval_ms(self.members.present_count() + 1) };
         own.next_ms = Some(now.mono_ms.saturating_add(jittered(wait_ms, JITTER_PERCENT, &mut self.rng)));
-        own.next = next;
-        if is_needless {
-            self.own = Some(own);
-            return;
-        }
-        own.announced_ms = Some(now.mono_ms);
+        (own.hello, own.announced_ms) = (false, Some(now.mono_ms));
         let signed = self.sign(now, &own.profile, kind);
         own.latest = Some((signed.clone(), now.mono_ms));
         self.own = Some(own);

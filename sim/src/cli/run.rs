@@ -54,7 +54,7 @@ pub fn run(arguments: &RunArguments) -> Result<Verdict, Failure> {
     if *json {
         print(&engine::report::json_line(&report))?;
     } else if !quiet {
-        print(&engine::report::table(&report))?;
+        print(&engine::report::table(&report, out))?;
         print(&format!("The report is in {}", out.join("index.html").display()))?;
     }
     Ok(report.passed().into())

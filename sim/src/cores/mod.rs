@@ -75,8 +75,8 @@ use crate::{
     scenario::Scenario,
 };
 
-/// Hosts at most: they are numbered with 32 bits, and 64 GB of memory hold no more.
-pub const MAX_HOSTS: usize = 4_000_000;
+/// Hosts at most: 20 GB of memory hold no more.
+pub const MAX_HOSTS: usize = 1_000_000;
 
 /// Hosts up to which presence runs. Each keeps a record of some 600 bytes of every other: 600 MB for this many.
 pub const MAX_PRESENCE_HOSTS: usize = 1_000;
@@ -85,7 +85,7 @@ pub const MAX_PRESENCE_HOSTS: usize = 1_000;
 pub const REQUEST_TIMEOUT_US: u64 = 10_000_000;
 
 /// Microseconds of silence after which a peer is gone: what the product's pings take to find out.
-pub const SILENCE_US: u64 = 25_000_000;
+pub const SILENCE_US: u64 = 35_000_000;
 
 /// Microseconds after a heal within which hosts find those of the other sides again.
 pub const REJOIN_US: u64 = 2_000_000;

@@ -144,7 +144,7 @@ fn bodies(scenario: &Scenario) -> Result<Vec<Body>, SetupError> {
 /// Microseconds within which hosts must agree. Where clocks are further apart than anyone accepts, what the fastest says is
 /// taken later by as much.
 fn converge_us(scenario: &Scenario, hosts: &[Host], end_us: u64) -> Option<u64> {
-    let within_ms = Some(scenario.invariants.converge_s.saturating_mul(1_000)).filter(|ms| *ms > 0)?;
+    let within_ms = scenario.quiet_s()?.saturating_mul(1_000);
     let clocks = hosts.iter().map(|host| host.now(end_us).wall_ms);
     let (least, most) = clocks.fold((u64::MAX, 0), |(least, most), ms| (least.min(ms), most.max(ms)));
     let beyond_ms = most.saturating_sub(least).saturating_sub(MAX_AHEAD_MS);

@@ -1,5 +1,7 @@
 //! Numbers and strings as people read them, in the table as on the page.
 
+use std::path::Path;
+
 use super::{Outcome, Unit, figure};
 
 /// What a figure of this name is counted in; unknown ones are just numbers.
@@ -117,6 +119,11 @@ pub(super) fn command(scenario: &str, seed: u64) -> String {
     format!("sim run {} --seed {seed}", quoted(scenario))
 }
 
+/// The command that makes exactly the run again whose report is there.
+pub(super) fn replay(directory: &Path) -> String {
+    format!("sim replay {}", quoted(&directory.to_string_lossy()))
+}
+
 /// A word for a shell, in quotes if it needs them.
 fn quoted(word: &str) -> String {
     let safe = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
@@ -177,6 +184,7 @@ mod tests {
     fn a_command_can_be_pasted_whatever_the_name() {
         assert_eq!(command("demo-100", 7), "sim run demo-100 --seed 7");
         assert_eq!(command("it's; rm -rf /", 7), r"sim run 'it'\''s; rm -rf /' --seed 7");
+        assert_eq!(replay(Path::new("my reports/1")), "sim replay 'my reports/1'");
     }
 
     proptest! {

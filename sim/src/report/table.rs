@@ -1,21 +1,22 @@
 //! A report for a terminal.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{
     Breach, FIGURES, Report,
-    numbers::{bounds, command, found, plain, tally, thousands, unit_of, verdict, with_unit},
+    numbers::{bounds, found, plain, replay, tally, thousands, unit_of, verdict, with_unit},
 };
 
-/// The table: what went wrong first, then the checks and all figures, and at the end how many checks passed.
+/// The table: what went wrong first, then the checks and all figures, and at the end how many checks passed. The report is, or
+/// will be, in the directory.
 ///
 /// Ends with a newline. Strings of the scenario cannot control the terminal.
-pub fn table(report: &Report) -> String {
+pub fn table(report: &Report, directory: &Path) -> String {
     let mut text = head(report);
     if let Some(breach) = &report.breach {
-        text += &broken(breach, report);
+        text += &broken(breach, directory);
     }
     if !report.checks.is_empty() {
         let mut table = columns(&["check", "bounds", "found", ""], &[2]);
@@ -56,7 +57,7 @@ fn head(report: &Report) -> String {
     )
 }
 
-fn broken(breach: &Breach, report: &Report) -> String {
+fn broken(breach: &Breach, directory: &Path) -> String {
     let mut text = format!("BROKEN at {} virtual s: {}\n", thousands(breach.at_s, 3), plain(&breach.invariant));
     // Writing to a string cannot fail.
     let _ = writeln!(text, "  {}", plain(&breach.detail));
@@ -66,7 +67,7 @@ fn broken(breach: &Breach, report: &Report) -> String {
     for event in &breach.last_events {
         let _ = writeln!(text, "    {}", plain(event));
     }
-    let _ = writeln!(text, "  to see it again: {}\n", command(&report.scenario, report.seed));
+    let _ = writeln!(text, "  to see it again: {}\n", replay(directory));
     text
 }
 
@@ -95,14 +96,14 @@ mod tests {
 
     #[test]
     fn a_table_shows_the_breach_then_checks_then_figures_then_how_many_passed() {
-        let text = table(&sample());
+        let text = table(&sample(), Path::new("sim-report"));
         let wanted = [
             "partition-heal FAILED: Half of the hosts",
             "seed 42, 1,200 hosts, 600 virtual s in 12.5 s, trace 9f86d081884c7d65\n",
             "BROKEN at 412.500 virtual s: replicas that can talk converge\n",
             "  host 17 misses 3 messages of room lobby\n",
             "    412.4 s host 4 closes\n",
-            "  to see it again: sim run partition-heal --seed 42\n",
+            "  to see it again: sim replay sim-report\n",
             "check            bounds            found\n",
             "≥ 99.99 %",
             "99.9985 %  pass\n",
@@ -128,7 +129,7 @@ mod tests {
         let mut report = sample();
         report.breach = None;
         report.checks.truncate(1);
-        let text = table(&report);
+        let text = table(&report, Path::new("sim-report"));
         assert!(text.starts_with("partition-heal passed: "), "{text}");
         assert!(text.ends_with("\n1 of 1 checks passed\n"), "{text}");
         assert!(!text.contains("FAIL") && !text.contains("BROKEN"), "{text}");
@@ -138,7 +139,11 @@ mod tests {
     fn a_figure_that_nobody_knows_is_shown_too() {
         let mut report = sample();
         report.figures.insert("a_new_one".into(), 3.0);
-        assert!(table(&report).lines().any(|line| line.starts_with("a_new_one ") && line.ends_with(" 3")));
+        assert!(
+            table(&report, Path::new("sim-report"))
+                .lines()
+                .any(|line| line.starts_with("a_new_one ") && line.ends_with(" 3"))
+        );
     }
 
     #[test]
@@ -150,7 +155,7 @@ mod tests {
         if let Some(breach) = &mut report.breach {
             breach.last_events.push("\r\u{9b}31m".into());
         }
-        let text = table(&report);
+        let text = table(&report, Path::new("sim-report"));
         assert!(text.chars().all(|letter| letter == '\n' || !letter.is_control()), "{text:?}");
     }
 }

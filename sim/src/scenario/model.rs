@@ -144,7 +144,7 @@ pub struct Lookups {
 #[serde(deny_unknown_fields, default)]
 pub struct Invariants {
     /// Seconds within which hosts of a room that can talk must hold the same, once nothing new is said and nobody comes or goes.
-    /// 0 turns it off.
+    /// At most `settle_s`. 0 turns it off.
     pub converge_s: u64,
 }
 
@@ -189,6 +189,12 @@ impl Default for Invariants {
 }
 
 impl Scenario {
+    /// Seconds of quiet after which hosts that can talk must hold the same; `None` if that is not asked for. Nothing is quiet
+    /// for longer than the time to settle.
+    pub fn quiet_s(&self) -> Option<u64> {
+        Some(self.invariants.converge_s.min(self.settle_s)).filter(|quiet_s| *quiet_s > 0)
+    }
+
     /// Hosts of all groups that keep to the protocol.
     pub fn honest_hosts(&self) -> usize {
         let honest = self.groups.iter().filter(|group| group.hostile.is_none());

@@ -30,6 +30,9 @@ const PROGRESS_MS: u64 = 250;
 /// Milliseconds of virtual time between two samples.
 pub const SAMPLE_MS: u64 = 1_000;
 
+/// Milliseconds after which a host that comes back while it is still leaving tries again.
+const LEAVING_MS: u64 = 100;
+
 /// Seconds over which the keys of lookups are provided, before the first lookup.
 const PROVIDE_S: u64 = 60;
 
@@ -157,7 +160,8 @@ impl World {
             Action::Sample => {
                 self.timetable.add(now_ms + SAMPLE_MS, Action::Sample);
                 self.samples.take(now_ms, &self.population, &self.network, &self.shared, &self.trace);
-                self.breach = self.verify_now(now_ms);
+                // The first breach counts.
+                self.breach = self.breach.take().or_else(|| self.verify_now(now_ms));
             }
             Action::Progress => {
                 self.timetable.add(now_ms + PROGRESS_MS, Action::Progress);
@@ -174,6 +178,9 @@ impl World {
             return Ok(());
         }
         if !self.population.start(host, &self.shared).await? {
+            if self.population.hosts[host].is_leaving() {
+                self.timetable.add(now_ms + LEAVING_MS, Action::Start(host));
+            }
             return Ok(());
         }
         self.verify.disturbed(now_ms);
@@ -332,18 +339,21 @@ impl World {
         let up: Vec<usize> = self.population.up().filter(settled).collect();
         // Hosts come in the order of their numbers.
         let offered = |key: &usize| self.providers[*key].iter().any(|host| up.binary_search(host).is_ok());
-        let keys: Vec<usize> = (0..self.providers.len()).filter(offered).collect();
-        let (Some(&seeker), Some(&key)) = (up.choose(&mut self.rng), keys.choose(&mut self.rng)) else { return };
+        let Some(&seeker) = up.choose(&mut self.rng) else { return };
+        let others = |key: &usize| !self.providers[*key].contains(&seeker) && offered(key);
+        let keys: Vec<usize> = (0..self.providers.len()).filter(others).collect();
+        let Some(&key) = keys.choose(&mut self.rng) else { return };
         let Some(life) = &self.population.hosts[seeker].life else { return };
         let Some(handle) = life.handle.clone() else { return };
         let shared = self.shared.clone();
-        let own = self.providers[key].contains(&seeker);
+        // Counted as failed until it has ended: one that never does has failed.
+        let number = shared.lock().begin_lookup(now_ms);
         let look_up = async move {
             let Ok(found) = handle.find_providers(key_bytes(key), 1).await else { return };
             let took_ms = shared.now_ms() - now_ms;
-            let lookup =
-                Lookup { at_ms: now_ms, took_ms, requests: found.requests, found: own || !found.providers.is_empty() };
-            shared.lock().lookups.push(lookup);
+            let found_any = !found.providers.is_empty();
+            shared.lock().lookups[number] =
+                Lookup { at_ms: now_ms, took_ms, requests: found.requests, found: found_any };
         };
         node::spawn::Spawn::spawn(&life.tasks, Box::pin(look_up));
     }

@@ -99,7 +99,12 @@ impl Host {
         self.life.is_some()
     }
 
-    /// Whether nothing runs.
+    /// Whether its node is saying goodbye.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
+    }
+
+    /// Whether no node of it runs.
     pub fn is_down(&self) -> bool {
         self.life.is_none() && self.leaving.is_none()
     }

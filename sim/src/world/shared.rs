@@ -31,12 +31,20 @@ pub struct Notes {
     pub ledger: Ledger,
     /// By host, the hosts it is connected to.
     pub connected: Vec<BTreeSet<u32>>,
-    /// Lookups that have ended.
+    /// Lookups in the order in which they began. One that has not ended has found nothing.
     pub lookups: Vec<Lookup>,
     /// Hosts whose node has said goodbye and stopped, with the numbers of their lives.
     pub left: Vec<(usize, u32)>,
     /// Never iterated.
     by_peer_id: HashMap<String, u32>,
+}
+
+impl Notes {
+    /// Notes that a lookup began, and returns its index.
+    pub fn begin_lookup(&mut self, at_ms: u64) -> usize {
+        self.lookups.push(Lookup { at_ms, took_ms: 0, requests: 0, found: false });
+        self.lookups.len() - 1
+    }
 }
 
 /// The notes, and the time.
@@ -74,13 +82,21 @@ impl Shared {
     /// reported by nobody.
     pub async fn watch(self, host: usize, handle: Handle, rooms: Vec<RoomName>, back: bool) {
         let mut reports = handle.subscribe();
-        if back {
-            self.catch_up(host, &handle, &rooms).await;
-        }
+        // Read in the history, and perhaps still to be reported.
+        let mut read = if back { self.catch_up(host, &handle, &rooms).await } else { BTreeSet::new() };
         loop {
             match reports.recv().await {
+                Ok(NodeEvent::Message(message)) => {
+                    if let Some(id) = event_id(&message.id).filter(|id| !read.remove(id)) {
+                        self.lock().ledger.shown(self.now_ms(), host, id);
+                    }
+                }
                 Ok(event) => self.note(host, event),
-                Err(RecvError::Lagged(_)) => self.catch_up(host, &handle, &rooms).await,
+                Err(RecvError::Lagged(_)) => {
+                    // What is retained is in the history, too.
+                    reports = handle.subscribe();
+                    read = self.catch_up(host, &handle, &rooms).await;
+                }
                 Err(RecvError::Closed) => return,
             }
         }
@@ -90,11 +106,6 @@ impl Shared {
         let now_ms = self.now_ms();
         let mut notes = self.lock();
         match event {
-            NodeEvent::Message(message) => {
-                if let Some(id) = event_id(&message.id) {
-                    notes.ledger.shown(now_ms, host, id);
-                }
-            }
             NodeEvent::PeerConnected { peer_id, .. } => {
                 if let Some(&other) = notes.by_peer_id.get(&peer_id) {
                     notes.connected[host].insert(other);
@@ -111,19 +122,22 @@ impl Shared {
         }
     }
 
-    /// Reports were missed: history has every message.
-    async fn catch_up(&self, host: usize, handle: &Handle, rooms: &[RoomName]) {
+    /// Reports were missed: history has every message. Returns those that it read.
+    async fn catch_up(&self, host: usize, handle: &Handle, rooms: &[RoomName]) -> BTreeSet<[u8; 32]> {
+        let mut read = BTreeSet::new();
         for room in rooms {
             // `Err` when the node stops; then there is nobody to read it.
             let Ok(messages) = handle.history(room.clone(), None, node::handle::MAX_HISTORY_LIMIT).await else {
-                return;
+                return read;
             };
             let now_ms = self.now_ms();
             let mut notes = self.lock();
             for id in messages.iter().filter_map(|message| event_id(&message.id)) {
                 notes.ledger.read(now_ms, host, id);
+                read.insert(id);
             }
         }
+        read
     }
 }
 

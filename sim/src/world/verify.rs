@@ -18,8 +18,7 @@ pub struct Verify {
 impl Verify {
     /// As the scenario asks for.
     pub fn new(scenario: &Scenario) -> Self {
-        let quiet_s = scenario.invariants.converge_s.min(scenario.settle_s);
-        let quiet_ms = (quiet_s > 0).then_some(quiet_s * 1_000);
+        let quiet_ms = scenario.quiet_s().map(|quiet_s| quiet_s * 1_000);
         Self { partitioned: false, quiet_ms, disturbed_ms: 0 }
     }
 
@@ -51,8 +50,9 @@ impl World {
     /// What is verified at the end: as each second, and every disk.
     pub(super) fn at_the_end(&self) -> Option<Breach> {
         let now_ms = self.shared.now_ms();
-        let up: Vec<usize> = self.population.up().collect();
-        self.verify_now(now_ms).or_else(|| up.into_iter().find_map(|host| self.lost_by(now_ms, host)))
+        // Of hosts that are down, too: what they acknowledged they must still have.
+        let mut honest = (0..self.population.hosts.len()).filter(|host| self.population.is_honest(*host));
+        self.verify_now(now_ms).or_else(|| honest.find_map(|host| self.lost_by(now_ms, host)))
     }
 
     /// What a host acknowledged and no longer holds.
