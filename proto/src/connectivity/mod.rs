@@ -6,6 +6,7 @@
 //! |---|---|
 //! | fewer than [`Settings::low`], or fewer than [`MIN_OUTBOUND`] that we dialed | known peers are dialed, those last connected first; when none is left, more are asked for |
 //! | in between | only what was lost is dialed: bootstrap peers, and favoured ones |
+//! | more that we dialed than are needed for these two numbers | the newest strangers of them are disconnected, after [`GRACE_MS`] |
 //! | more than [`Settings::high`] | the least useful are disconnected, the newest first; those that are not yet [`GRACE_MS`] old ([`PRESSED_GRACE_MS`] in a crowd) are neither counted nor touched |
 //! | [`Settings::max`] | further ones are disconnected at once, unless protected, or among the first [`MIN_OUTBOUND`] that we dialed |
 //!
@@ -63,7 +64,7 @@ use book::{Book, Grade, Link};
 pub use interface::*;
 
 /// Connections that we made ourselves, at least: whoever connects to us in numbers must not be all that we see of the network.
-pub const MIN_OUTBOUND: usize = 4;
+pub const MIN_OUTBOUND: usize = 8;
 
 /// Milliseconds that a new connection is safe from trimming: enough to identify, join rooms and be grafted into a mesh.
 pub const GRACE_MS: u64 = 30_000;
@@ -147,10 +148,10 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 10: twice gossip's mesh. 16: each further one costs pings and gossip about gossip, and brings nothing that a mesh needs.
-    /// 128: a crowd in its time of grace.
+    /// 10: twice gossip's mesh. 48: where all dial [`MIN_OUTBOUND`], a node has twice as many, and those that are known to all
+    /// have some places more. 128: a crowd in its time of grace.
     fn default() -> Self {
-        Self { low: 10, high: 16, max: 128 }
+        Self { low: 10, high: 48, max: 128 }
     }
 }
 

@@ -204,11 +204,30 @@ fn too_many_connections_are_trimmed_the_newest_strangers_first_after_their_grace
 }
 
 #[test]
+fn what_we_dialed_without_needing_it_is_closed_by_us_and_what_others_dialed_is_left_to_them() {
+    // With few that dialed us, we need as many as the low mark says; with many, only the minimum.
+    for (inbound, left) in [(0, 12), (2, 10), (30, MIN_OUTBOUND)] {
+        let mut machine = manager();
+        (1..=20).for_each(|n| machine.handle(at(u64::from(n)), connected(n, true)));
+        (101..=100 + inbound).for_each(|n| machine.handle(at(20), connected(n, false)));
+        let trimmed: BTreeSet<PeerId> = run(&mut machine, 20, 100_000)
+            .into_iter()
+            .filter_map(|(at_ms, output)| {
+                assert!(at_ms >= GRACE_MS || !matches!(output, Output::Disconnect(_)));
+                if let Output::Disconnect(peer) = output { Some(peer) } else { None }
+            })
+            .collect();
+        let newest: BTreeSet<PeerId> = (1..=20).skip(left).map(peer).collect();
+        assert_eq!(trimmed, newest, "{inbound}");
+    }
+}
+
+#[test]
 fn a_crowd_that_was_there_before_does_not_push_out_the_oldest_peers_that_we_dialed() {
     let mut machine = manager();
     (1..=110).for_each(|n| machine.handle(at(0), connected(n, false)));
     // Newer than the crowd, which makes them the first to go; and each newer than the one before.
-    (201..=206).for_each(|n| machine.handle(at(u64::from(n)), connected(n, true)));
+    (201..=210).for_each(|n| machine.handle(at(u64::from(n)), connected(n, true)));
     for n in (1..=110).filter(|n| n % 2 == 0) {
         machine.handle(at(300), Input::Protect { peer: peer(n), reason: Reason::Room });
     }
@@ -216,9 +235,9 @@ fn a_crowd_that_was_there_before_does_not_push_out_the_oldest_peers_that_we_dial
         .into_iter()
         .filter_map(|(_, output)| if let Output::Disconnect(peer) = output { Some(peer) } else { None })
         .collect();
-    assert_eq!(trimmed.len(), 16);
-    let gone: Vec<u32> = (201..=206).filter(|n| trimmed.contains(&peer(*n))).collect();
-    assert_eq!(gone, [205, 206]);
+    assert_eq!(trimmed.len(), 20);
+    let gone: Vec<u32> = (201..=210).filter(|n| trimmed.contains(&peer(*n))).collect();
+    assert_eq!(gone, [209, 210]);
 }
 
 #[test]
@@ -251,18 +270,18 @@ fn a_crowd_that_fills_every_place_does_not_keep_us_from_the_few_peers_that_we_di
     let mut machine = manager();
     (1..=200).for_each(|n| machine.handle(at(0), connected(n, false)));
     drain(&mut machine);
-    for n in 201..=204 {
+    for n in 201..=208 {
         machine.handle(at(0), connected(n, true));
         assert!(!drain(&mut machine).contains(&Output::Disconnect(peer(n))), "{n}");
     }
-    for (n, outbound) in [(205, true), (206, false)] {
+    for (n, outbound) in [(209, true), (210, false)] {
         machine.handle(at(0), connected(n, outbound));
         assert_eq!(drain(&mut machine), [Output::Disconnect(peer(n))]);
     }
     // The place of one that is lost is free again.
     machine.handle(at(0), Input::Disconnected { peer: peer(201), silent: true });
-    machine.handle(at(0), connected(207, true));
-    assert!(!drain(&mut machine).contains(&Output::Disconnect(peer(207))));
+    machine.handle(at(0), connected(211, true));
+    assert!(!drain(&mut machine).contains(&Output::Disconnect(peer(211))));
 }
 
 #[test]

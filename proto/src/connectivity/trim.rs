@@ -20,13 +20,19 @@ fn price(entry: &Entry) -> Option<u8> {
 }
 
 impl Connectivity {
-    /// Disconnects the least useful peers above the high mark, and says when a further one can be.
+    /// Disconnects the least useful peers above the high mark, and what we dialed without needing it; says when a further one
+    /// can be.
+    ///
+    /// Who dialed a connection knows whether it is needed: lookups leave many that are not. If the other side closed it, honest
+    /// peers, who close, would lose each other, and what is left would be those who never close anything.
     ///
     /// Connections in their time of grace are neither trimmed nor counted: a crowd of newcomers must not push out those that
     /// were there before it. Nor is the crowd to be all that we see: the oldest connections that we made ourselves stay.
     pub(super) fn trim(&mut self, now: Now) -> Option<Deadline> {
         let open: Vec<_> = self.book.links().filter(|(.., link)| !link.closing).collect();
-        if open.len() <= self.settings.high {
+        let inbound = open.iter().filter(|(.., link)| !link.outbound).count();
+        let needed = self.settings.low.saturating_sub(inbound).max(MIN_OUTBOUND);
+        if open.len() <= self.settings.high && open.len() - inbound <= needed {
             return None;
         }
         let pressed = open.len() * 4 > self.settings.max * 3;
@@ -35,14 +41,22 @@ impl Connectivity {
         let next = open.iter().map(|(.., link)| end_of_grace(link.since_ms)).filter(|end| !now.reached(*end)).min();
         let mature: Vec<_> = open.into_iter().filter(|(.., link)| now.reached(end_of_grace(link.since_ms))).collect();
         let excess = mature.len().saturating_sub(self.settings.high);
+        let needless = mature.iter().filter(|(.., link)| link.outbound).count().saturating_sub(needed);
         let kept = self.oldest_outbound();
-        let mut cheapest: Vec<(u8, Reverse<u64>, PeerId)> = mature
+        let mut cheapest: Vec<(u8, Reverse<u64>, PeerId, bool)> = mature
             .into_iter()
             .filter(|(peer, ..)| !self.is_unnamed_bootstrap(peer) && !kept.contains(*peer))
-            .filter_map(|(peer, entry, link)| Some((price(entry)?, Reverse(link.since_ms), *peer)))
+            .filter_map(|(peer, entry, link)| Some((price(entry)?, Reverse(link.since_ms), *peer, link.outbound)))
             .collect();
         cheapest.sort_unstable();
-        for (.., peer) in cheapest.into_iter().take(excess) {
+        let (strangers, others): (Vec<_>, Vec<_>) =
+            cheapest.into_iter().partition(|(price, .., outbound)| *price == 0 && *outbound);
+        let mut strangers = strangers.into_iter();
+        let closed: Vec<_> = strangers.by_ref().take(needless).collect();
+        let mut rest: Vec<_> = strangers.chain(others).collect();
+        rest.sort_unstable();
+        let further = excess.saturating_sub(closed.len());
+        for (.., peer, _) in closed.into_iter().chain(rest.into_iter().take(further)) {
             if let Some(link) = self.book.entries.get_mut(&peer).and_then(|entry| entry.link.as_mut()) {
                 link.closing = true;
                 self.outputs.push_back(Output::Disconnect(peer));
