@@ -43,6 +43,11 @@ pub enum Effect {
         /// Who.
         peer: PeerId,
     },
+    /// A peer was the first to bring something new: its connection is worth keeping.
+    Useful {
+        /// Who.
+        peer: PeerId,
+    },
     /// A peer is banned: for the connections.
     Banned {
         /// Who.

@@ -128,6 +128,11 @@ impl Network {
         self.connectivity.handle(now, Input::Unprotect { peer, reason: Reason::Room });
     }
 
+    /// A peer was the first to bring something new.
+    pub fn useful(&mut self, now: Now, peer: &PeerId) {
+        self.connectivity.useful(now, peer);
+    }
+
     /// A peer is kept out.
     pub fn banned(&mut self, now: Now, peer: PeerId) {
         self.connectivity.handle(now, Input::Ban(peer));

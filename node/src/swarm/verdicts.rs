@@ -8,7 +8,7 @@ use libp2p::{
 };
 use proto::live::Verdict;
 
-use super::context::Cx;
+use super::context::{Cx, Effect};
 
 /// Messages of one room that wait. Further ones are left to repair.
 pub const MAX_UNDECIDED: usize = 16_384;
@@ -40,6 +40,9 @@ impl Verdicts {
 
 /// Tells gossip what to do with a message. What is more than [`super::context::FORWARDED`] is not passed on.
 pub fn decide(cx: &mut Cx, id: &MessageId, from: &PeerId, verdict: Verdict) {
+    if verdict == Verdict::Accept {
+        cx.effects.push_back(Effect::Useful { peer: *from });
+    }
     let acceptance = match verdict {
         Verdict::Accept if cx.forwarding.take(cx.now, 1) => MessageAcceptance::Accept,
         Verdict::Accept | Verdict::Ignore => MessageAcceptance::Ignore,

@@ -35,6 +35,8 @@ struct Address {
 pub(super) struct Link {
     pub since_ms: u64,
     pub outbound: bool,
+    /// When it last brought something new.
+    pub useful_ms: Option<u64>,
     /// Whether we asked for it to be closed.
     pub closing: bool,
 }

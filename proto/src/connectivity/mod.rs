@@ -26,7 +26,8 @@
 //!
 //! The protection of a connection says how useful it is. Peers that merely share a room with us are trimmed when there is no
 //! other way to get below the mark; gossip's mesh, relays, the user's choice and bootstrap peers never, nor the
-//! [`MIN_OUTBOUND`] oldest that we dialed.
+//! [`MIN_OUTBOUND`] oldest that we dialed, nor the [`MAX_USEFUL`] that were the last to bring something new: where attackers are
+//! many and only wait, these are the honest ones.
 //!
 //! Hostile peers may name any number of others, or connect under any number of names. So the book has a share for each kind
 //! of entry, and none can crowd out another: peers never connected, for each source; peers that only ever connected to us;
@@ -65,6 +66,10 @@ pub use interface::*;
 
 /// Connections that we made ourselves, at least: whoever connects to us in numbers must not be all that we see of the network.
 pub const MIN_OUTBOUND: usize = 8;
+
+/// Connections that most recently brought something new, which are not trimmed: an attacker that holds its tongue, however many
+/// connections it makes and however long it keeps them, does not push out those through which we hear.
+pub const MAX_USEFUL: usize = 8;
 
 /// Milliseconds that a new connection is safe from trimming: enough to identify, join rooms and be grafted into a mesh.
 pub const GRACE_MS: u64 = 30_000;
@@ -306,6 +311,13 @@ impl Connectivity {
         }
     }
 
+    /// A peer was the first to bring something new and valid. Cheap: called for each message.
+    pub fn useful(&mut self, now: Now, peer: &PeerId) {
+        if let Some(link) = self.book.entries.get_mut(peer).and_then(|entry| entry.link.as_mut()) {
+            link.useful_ms = Some(now.mono_ms);
+        }
+    }
+
     fn connected(&mut self, now: Now, peer: PeerId, address: &str, outbound: bool) {
         if outbound {
             self.match_unnamed(peer, address);
@@ -331,7 +343,7 @@ impl Connectivity {
         }
         entry.dialing_until_ms = None;
         entry.last_seen_ms = now.wall_ms;
-        let fresh = Link { since_ms: now.mono_ms, outbound, closing: false };
+        let fresh = Link { since_ms: now.mono_ms, outbound, useful_ms: None, closing: false };
         let link = entry.link.get_or_insert(fresh);
         link.outbound |= outbound;
         self.outputs.extend(evicted.map(Output::Forget));

@@ -223,6 +223,22 @@ fn what_we_dialed_without_needing_it_is_closed_by_us_and_what_others_dialed_is_l
 }
 
 #[test]
+fn those_that_were_the_last_to_bring_something_new_are_not_trimmed() {
+    let mut machine = manager();
+    (1..=110).for_each(|n| machine.handle(at(u64::from(n)), connected(n, false)));
+    // The newest: without it they would be the first to go.
+    (101..=110).for_each(|n| machine.useful(at(200 + u64::from(n)), &peer(n)));
+    let trimmed: BTreeSet<PeerId> = run(&mut machine, 310, 60_000)
+        .into_iter()
+        .filter_map(|(_, output)| if let Output::Disconnect(peer) = output { Some(peer) } else { None })
+        .collect();
+    assert_eq!(trimmed.len(), 10);
+    let useful: BTreeSet<PeerId> = (111 - MAX_USEFUL as u32..=110).map(peer).collect();
+    assert!(trimmed.is_disjoint(&useful));
+    assert!(trimmed.contains(&peer(101)) && trimmed.contains(&peer(102)), "only so many");
+}
+
+#[test]
 fn a_crowd_that_was_there_before_does_not_push_out_the_oldest_peers_that_we_dialed() {
     let mut machine = manager();
     (1..=110).for_each(|n| machine.handle(at(0), connected(n, false)));

@@ -7,7 +7,7 @@ use libp2p_identity::PeerId;
 use crate::time::{Deadline, Now};
 
 use super::book::Entry;
-use super::{Connectivity, GRACE_MS, MIN_OUTBOUND, Output, PRESSED_GRACE_MS, Reason};
+use super::{Connectivity, GRACE_MS, MAX_USEFUL, MIN_OUTBOUND, Output, PRESSED_GRACE_MS, Reason};
 
 /// How dearly a connection is held; `None` for those that are never trimmed.
 fn price(entry: &Entry) -> Option<u8> {
@@ -42,7 +42,8 @@ impl Connectivity {
         let mature: Vec<_> = open.into_iter().filter(|(.., link)| now.reached(end_of_grace(link.since_ms))).collect();
         let excess = mature.len().saturating_sub(self.settings.high);
         let needless = mature.iter().filter(|(.., link)| link.outbound).count().saturating_sub(needed);
-        let kept = self.oldest_outbound();
+        let mut kept = self.oldest_outbound();
+        kept.extend(self.useful_lately());
         let mut cheapest: Vec<(u8, Reverse<u64>, PeerId, bool)> = mature
             .into_iter()
             .filter(|(peer, ..)| !self.is_unnamed_bootstrap(peer) && !kept.contains(*peer))
@@ -63,6 +64,15 @@ impl Connectivity {
             }
         }
         next
+    }
+
+    /// The [`MAX_USEFUL`] that were the last to bring something new.
+    fn useful_lately(&self) -> impl Iterator<Item = PeerId> {
+        let links = self.book.links().filter(|(.., link)| !link.closing);
+        let mut latest: Vec<(Reverse<u64>, PeerId)> =
+            links.filter_map(|(peer, _, link)| Some((Reverse(link.useful_ms?), *peer))).collect();
+        latest.sort_unstable();
+        latest.into_iter().take(MAX_USEFUL).map(|(_, peer)| peer)
     }
 
     /// The [`MIN_OUTBOUND`] oldest of the connections that we made ourselves.
