@@ -231,7 +231,12 @@ impl Network {
     /// Kademlia knows a peer.
     pub fn kad(&mut self, now: Now, kad: &mut kad::Behaviour<kad::store::MemoryStore>, event: kad::Event) {
         match event {
-            kad::Event::InboundRequest { request: kad::InboundRequest::AddProvider { record: Some(record) } } => {
+            kad::Event::InboundRequest { request: kad::InboundRequest::AddProvider { record: Some(mut record) } } => {
+                // Kademlia tells nobody of a provider without an address. One that does not know yet where it can be reached from
+                // outside names none; but it is connected, and has told where it listens.
+                if record.addresses.is_empty() {
+                    record.addresses = self.named.get(&record.provider).cloned().unwrap_or_default();
+                }
                 // `Err` when too much is kept already.
                 let _ = kad.store_mut().add_provider(record);
             }
