@@ -8,6 +8,7 @@
 //! | in between | only what was lost is dialed: bootstrap peers, and favoured ones |
 //! | more that we dialed than are needed for these two numbers | the newest strangers of them are disconnected, after [`GRACE_MS`] |
 //! | more than [`Settings::high`] | the least useful are disconnected, the newest first; those that are not yet [`GRACE_MS`] old ([`PRESSED_GRACE_MS`] in a crowd) are neither counted nor touched |
+//! | [`MIN_OUTBOUND`] that we dialed, none of which has brought anything new for [`DEAF_MS`] | the oldest of them makes place for another |
 //! | [`Settings::max`] | further ones are disconnected at once, unless protected, or among the first [`MIN_OUTBOUND`] that we dialed |
 //!
 //! | peer | dialed when | waits between dials | given up |
@@ -55,6 +56,7 @@ use crate::{
 };
 
 mod book;
+mod deaf;
 mod dial;
 mod interface;
 #[cfg(test)]
@@ -70,6 +72,9 @@ pub const MIN_OUTBOUND: usize = 8;
 /// Connections that most recently brought something new, which are not trimmed: an attacker that holds its tongue, however many
 /// connections it makes and however long it keeps them, does not push out those through which we hear.
 pub const MAX_USEFUL: usize = 8;
+
+/// Milliseconds without anything new from anybody, who would say at least every ten seconds that they are there, after which a peer that we dialed makes place for another.
+pub const DEAF_MS: u64 = 30_000;
 
 /// Milliseconds that a new connection is safe from trimming: enough to identify, join rooms and be grafted into a mesh.
 pub const GRACE_MS: u64 = 30_000;
@@ -239,10 +244,11 @@ impl Connectivity {
         self.fail_lost_dials(now);
         self.refresh(now);
         let trimming = self.trim(now);
+        let listening = self.replace_if_deaf(now);
         let dialing = self.dial(now);
         let wanting = self.want_more(now);
         let refresh = self.book.links().next().map(|_| Deadline(self.refresh_ms));
-        self.next = [trimming, dialing, wanting, refresh].into_iter().flatten().min();
+        self.next = [trimming, listening, dialing, wanting, refresh].into_iter().flatten().min();
     }
 
     /// The next thing to do, in order; call until `None` after every `handle` and `handle_timeout`.

@@ -210,7 +210,8 @@ fn what_we_dialed_without_needing_it_is_closed_by_us_and_what_others_dialed_is_l
         let mut machine = manager();
         (1..=20).for_each(|n| machine.handle(at(u64::from(n)), connected(n, true)));
         (101..=100 + inbound).for_each(|n| machine.handle(at(20), connected(n, false)));
-        let trimmed: BTreeSet<PeerId> = run(&mut machine, 20, 100_000)
+        machine.useful(at(GRACE_MS), &peer(1));
+        let trimmed: BTreeSet<PeerId> = run(&mut machine, 20, GRACE_MS + DEAF_MS - 1)
             .into_iter()
             .filter_map(|(at_ms, output)| {
                 assert!(at_ms >= GRACE_MS || !matches!(output, Output::Disconnect(_)));
@@ -239,6 +240,32 @@ fn those_that_were_the_last_to_bring_something_new_are_not_trimmed() {
 }
 
 #[test]
+fn a_node_that_hears_nothing_replaces_the_peers_that_it_dialed_one_by_one() {
+    for is_deaf in [true, false] {
+        let mut machine = manager();
+        (1..=8).for_each(|n| machine.handle(at(u64::from(n)), connected(n, true)));
+        (101..=110).for_each(|n| machine.handle(at(8), connected(n, false)));
+        let mut gone = Vec::new();
+        for second in 0..200 {
+            if !is_deaf && second % 20 == 0 {
+                machine.useful(at(second * 1_000), &peer(101));
+            }
+            let end_ms = (second + 1) * 1_000;
+            for (_, output) in run(&mut machine, second * 1_000, end_ms) {
+                if let Output::Disconnect(peer) = output {
+                    gone.push(peer);
+                    machine.handle(at(end_ms), Input::Disconnected { peer, silent: false });
+                    let next = 200 + u32::try_from(gone.len()).unwrap();
+                    machine.handle(at(end_ms), connected(next, true));
+                }
+            }
+        }
+        let expected: Vec<PeerId> = if is_deaf { [1, 2, 3, 4, 5, 6].map(peer).into() } else { vec![] };
+        assert_eq!(gone, expected);
+    }
+}
+
+#[test]
 fn a_crowd_that_was_there_before_does_not_push_out_the_oldest_peers_that_we_dialed() {
     let mut machine = manager();
     (1..=110).for_each(|n| machine.handle(at(0), connected(n, false)));
@@ -247,7 +274,8 @@ fn a_crowd_that_was_there_before_does_not_push_out_the_oldest_peers_that_we_dial
     for n in (1..=110).filter(|n| n % 2 == 0) {
         machine.handle(at(300), Input::Protect { peer: peer(n), reason: Reason::Room });
     }
-    let trimmed: BTreeSet<PeerId> = run(&mut machine, 300, 60_000)
+    machine.useful(at(GRACE_MS), &peer(1));
+    let trimmed: BTreeSet<PeerId> = run(&mut machine, 300, GRACE_MS + DEAF_MS - 1)
         .into_iter()
         .filter_map(|(_, output)| if let Output::Disconnect(peer) = output { Some(peer) } else { None })
         .collect();
