@@ -22,7 +22,8 @@ use proto::{
     time::{Deadline, Now},
 };
 
-use super::{Settings, behaviour::Behaviour, journal::Journal, peers::Peers, root_cause, routing, routing::Routing};
+use super::routing::{self, Routing};
+use super::{Settings, behaviour::Behaviour, journal::Journal, peers::Peers, root_cause};
 use crate::store::KnownPeer;
 
 /// Addresses taken from one peer's identify message. It may hold any number.

@@ -8,7 +8,7 @@ use libp2p_identity::PeerId;
 
 use crate::time::{Deadline, Now};
 
-use super::{Connectivity, DEAF_MS, MIN_OUTBOUND, Output};
+use super::{Connectivity, DEAF_MS, MIN_OUTBOUND};
 
 impl Connectivity {
     /// Replaces one connection if we have heard nothing for long, and says when that will be.
@@ -31,10 +31,7 @@ impl Connectivity {
         if !now.reached(due) {
             return Some(due);
         }
-        if let Some(link) = self.book.entries.get_mut(&oldest).and_then(|entry| entry.link.as_mut()) {
-            link.closing = true;
-            self.outputs.push_back(Output::Disconnect(oldest));
-        }
+        self.close(oldest);
         // With one less than the minimum, another is dialed.
         None
     }

@@ -73,7 +73,8 @@ pub const MIN_OUTBOUND: usize = 8;
 /// connections it makes and however long it keeps them, does not push out those through which we hear.
 pub const MAX_USEFUL: usize = 8;
 
-/// Milliseconds without anything new from anybody, who would say at least every ten seconds that they are there, after which a peer that we dialed makes place for another.
+/// Milliseconds without anything new from anybody, who would say at least every ten seconds that they are there, after which a
+/// peer that we dialed makes place for another.
 pub const DEAF_MS: u64 = 30_000;
 
 /// Milliseconds that a new connection is safe from trimming: enough to identify, join rooms and be grafted into a mesh.
@@ -413,6 +414,11 @@ impl Connectivity {
         if self.banned.len() < MAX_BANNED {
             self.banned.insert(peer);
         }
+        self.close(peer);
+    }
+
+    /// Has a peer disconnected, unless that is under way.
+    fn close(&mut self, peer: PeerId) {
         if let Some(link) = self.book.entries.get_mut(&peer).and_then(|entry| entry.link.as_mut())
             && !link.closing
         {

@@ -7,7 +7,7 @@ use libp2p_identity::PeerId;
 use crate::time::{Deadline, Now};
 
 use super::book::Entry;
-use super::{Connectivity, GRACE_MS, MAX_USEFUL, MIN_OUTBOUND, Output, PRESSED_GRACE_MS, Reason};
+use super::{Connectivity, GRACE_MS, MAX_USEFUL, MIN_OUTBOUND, PRESSED_GRACE_MS, Reason};
 
 /// How dearly a connection is held; `None` for those that are never trimmed.
 fn price(entry: &Entry) -> Option<u8> {
@@ -50,19 +50,11 @@ impl Connectivity {
             .filter_map(|(peer, entry, link)| Some((price(entry)?, Reverse(link.since_ms), *peer, link.outbound)))
             .collect();
         cheapest.sort_unstable();
-        let (strangers, others): (Vec<_>, Vec<_>) =
-            cheapest.into_iter().partition(|(price, .., outbound)| *price == 0 && *outbound);
-        let mut strangers = strangers.into_iter();
-        let closed: Vec<_> = strangers.by_ref().take(needless).collect();
-        let mut rest: Vec<_> = strangers.chain(others).collect();
-        rest.sort_unstable();
-        let further = excess.saturating_sub(closed.len());
-        for (.., peer, _) in closed.into_iter().chain(rest.into_iter().take(further)) {
-            if let Some(link) = self.book.entries.get_mut(&peer).and_then(|entry| entry.link.as_mut()) {
-                link.closing = true;
-                self.outputs.push_back(Output::Disconnect(peer));
-            }
-        }
+        let is_needless = |(price, .., outbound): &mut (u8, _, _, bool)| *price == 0 && *outbound;
+        let mut going: Vec<_> = cheapest.extract_if(.., is_needless).take(needless).collect();
+        let further = excess.saturating_sub(going.len());
+        going.extend(cheapest.into_iter().take(further));
+        going.into_iter().for_each(|(.., peer, _)| self.close(peer));
         next
     }
 
