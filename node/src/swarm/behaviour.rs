@@ -204,9 +204,11 @@ fn gossip(registry: Option<&mut Registry>) -> Result<Gossip, StartError> {
         .mesh_n_low(4)
         .mesh_n_high(6)
         .mesh_outbound_min(1)
-        // IHAVEs to so many others a second: what they too miss, repair brings.
+        // How often the mesh is looked at for peers that bring nothing, in heartbeats of a second.
+        .opportunistic_graft_ticks(20)
+        // IHAVEs to so many others a second, and to a quarter of them where there are more: what they too miss, repair brings.
         .gossip_lazy(3)
-        .gossip_factor(0.1)
+        .gossip_factor(0.25)
         .max_transmit_size(MAX_GOSSIP_BYTES)
         .max_control_message_size(MAX_GOSSIP_CONTROL_BYTES)
         .max_control_messages_sent(MAX_IHAVE_IDS)
@@ -224,13 +226,20 @@ fn gossip(registry: Option<&mut Registry>) -> Result<Gossip, StartError> {
     if let Some(registry) = registry {
         gossip = gossip.with_metrics(registry.sub_registry_with_prefix("gossip"), gossipsub::MetricsConfig::default());
     }
-    gossip
-        .with_peer_score(scoring(), gossipsub::PeerScoreThresholds::default())
-        .map_err(|error| refused("gossip", error))?;
+    gossip.with_peer_score(scoring(), thresholds()).map_err(|error| refused("gossip", error))?;
     Ok(gossip)
 }
 
-/// Scores by invalid messages and protocol abuse only.
+/// When what a peer brought so far has consequences.
+fn thresholds() -> gossipsub::PeerScoreThresholds {
+    gossipsub::PeerScoreThresholds {
+        // Half of the mesh has brought nothing for a minute: peers that did are taken in.
+        opportunistic_graft_threshold: 0.25,
+        ..Default::default()
+    }
+}
+
+/// Scores by what a peer was first to bring, invalid messages and protocol abuse.
 fn scoring() -> gossipsub::PeerScoreParams {
     gossipsub::PeerScoreParams {
         // Many honest nodes share an address: a household, a carrier's NAT, one machine in a test.
@@ -243,6 +252,12 @@ fn scoring() -> gossipsub::PeerScoreParams {
 pub fn topic_scoring() -> gossipsub::TopicScoreParams {
     gossipsub::TopicScoreParams {
         topic_weight: 1.0,
+        // By default a second in the mesh counts as much as a thousand messages, and whoever holds its tongue is never replaced.
+        time_in_mesh_weight: 0.0,
+        // For each thing that it was first to bring; half of that is forgotten in ten seconds.
+        first_message_deliveries_weight: 1.0,
+        first_message_deliveries_decay: 0.933,
+        first_message_deliveries_cap: 100.0,
         // The penalty for delivering little is squared and starts after 5 s: in a quiet room everybody would be graylisted.
         mesh_message_deliveries_weight: 0.0,
         mesh_failure_penalty_weight: 0.0,

@@ -6,8 +6,8 @@
 //! |---|---|
 //! | fewer than [`Settings::low`], or fewer than [`MIN_OUTBOUND`] that we dialed | known peers are dialed, those last connected first; when none is left, more are asked for |
 //! | in between | only what was lost is dialed: bootstrap peers, and favoured ones |
-//! | more that we dialed than are needed for these two numbers | the newest strangers of them are disconnected, after [`GRACE_MS`] |
-//! | more than [`Settings::high`] | the least useful are disconnected, the newest first; those that are not yet [`GRACE_MS`] old ([`PRESSED_GRACE_MS`] in a crowd) are neither counted nor touched |
+//! | more that we dialed than are needed for these two numbers | the least useful strangers of them are disconnected, after [`GRACE_MS`] |
+//! | more than [`Settings::high`] | the least useful are disconnected; those that are not yet [`GRACE_MS`] old ([`PRESSED_GRACE_MS`] in a crowd) are neither counted nor touched |
 //! | [`MIN_OUTBOUND`] that we dialed, none of which has brought anything new for [`DEAF_MS`] | the oldest of them makes place for another |
 //! | [`Settings::max`] | further ones are disconnected at once, unless protected, or among the first [`MIN_OUTBOUND`] that we dialed |
 //!
@@ -25,10 +25,10 @@
 //! peer that accepts and hangs up is thus not dialed in a frenzy. Dials are bounded in number ([`MAX_PENDING_DIALS`]) and in rate
 //! ([`DIALS`]), over all peers.
 //!
-//! The protection of a connection says how useful it is. Peers that merely share a room with us are trimmed when there is no
-//! other way to get below the mark; gossip's mesh, relays, the user's choice and bootstrap peers never, nor the
-//! [`MIN_OUTBOUND`] oldest that we dialed, nor the [`MAX_USEFUL`] that were the last to bring something new: where attackers are
-//! many and only wait, these are the honest ones.
+//! How useful a connection is its protection says first, and then when it last brought something new. Peers that merely share a
+//! room with us are trimmed when there is no other way to get below the mark; gossip's mesh, relays, the user's choice and bootstrap
+//! peers never, nor the best [`MIN_OUTBOUND`] that we dialed. Where attackers are many and only wait, those that bring something are
+//! the honest ones; Bitcoin Core keeps the peers that last brought blocks and transactions for the same reason.
 //!
 //! Hostile peers may name any number of others, or connect under any number of names. So the book has a share for each kind
 //! of entry, and none can crowd out another: peers never connected, for each source; peers that only ever connected to us;
@@ -68,10 +68,6 @@ pub use interface::*;
 
 /// Connections that we made ourselves, at least: whoever connects to us in numbers must not be all that we see of the network.
 pub const MIN_OUTBOUND: usize = 8;
-
-/// Connections that most recently brought something new, which are not trimmed: an attacker that holds its tongue, however many
-/// connections it makes and however long it keeps them, does not push out those through which we hear.
-pub const MAX_USEFUL: usize = 8;
 
 /// Milliseconds without anything new from anybody, who would say at least every ten seconds that they are there, after which a
 /// peer that we dialed makes place for another.

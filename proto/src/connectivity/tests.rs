@@ -46,7 +46,7 @@ fn run(machine: &mut Connectivity, from_ms: u64, until_ms: u64) -> Vec<(u64, Out
     let mut all: Vec<(u64, Output)> = drain(machine).into_iter().map(|output| (from_ms, output)).collect();
     let mut now_ms = from_ms;
     while let Some(Deadline(at_ms)) = machine.poll_timeout().filter(|deadline| deadline.0 <= until_ms) {
-        assert!(at_ms > now_ms, "waits for the past");
+        assert!(at_ms > now_ms, "waits for the past: {at_ms} after {now_ms}");
         now_ms = at_ms;
         machine.handle_timeout(at(now_ms));
         all.extend(drain(machine).into_iter().map(|output| (now_ms, output)));
@@ -180,7 +180,7 @@ fn a_peer_that_hangs_up_at_once_is_dialed_less_and_less_often() {
 }
 
 #[test]
-fn too_many_connections_are_trimmed_the_newest_strangers_first_after_their_grace() {
+fn too_many_connections_are_trimmed_those_first_that_brought_nothing_after_their_grace() {
     let mut machine = manager();
     machine.handle(at(0), discovered(200, Source::Bootstrap));
     for n in 1..=105 {
@@ -189,6 +189,9 @@ fn too_many_connections_are_trimmed_the_newest_strangers_first_after_their_grace
     machine.handle(at(106), connected(200, true));
     machine.handle(at(106), Input::Protect { peer: peer(105), reason: Reason::Mesh });
     machine.handle(at(106), Input::Protect { peer: peer(104), reason: Reason::Room });
+    // All but six bring something, the sixth of them long ago.
+    (7..=103).for_each(|n| machine.useful(at(200), &peer(n)));
+    machine.useful(at(150), &peer(6));
     let trimmed: Vec<PeerId> = run(&mut machine, 106, 60_000)
         .into_iter()
         .filter_map(|(at_ms, output)| match output {
@@ -199,8 +202,8 @@ fn too_many_connections_are_trimmed_the_newest_strangers_first_after_their_grace
             _ => None,
         })
         .collect();
-    // Each newcomer over the mark goes when its grace ends, and none of those that were there before it.
-    assert_eq!(trimmed, [101, 102, 103, 100, 99, 98].map(peer));
+    assert_eq!(trimmed.len(), 6);
+    assert_eq!(trimmed.into_iter().collect::<BTreeSet<_>>(), (1..=6).map(peer).collect());
 }
 
 #[test]
@@ -210,7 +213,7 @@ fn what_we_dialed_without_needing_it_is_closed_by_us_and_what_others_dialed_is_l
         let mut machine = manager();
         (1..=20).for_each(|n| machine.handle(at(u64::from(n)), connected(n, true)));
         (101..=100 + inbound).for_each(|n| machine.handle(at(20), connected(n, false)));
-        machine.useful(at(GRACE_MS), &peer(1));
+        (1..=20).skip(20 - left).for_each(|n| machine.useful(at(GRACE_MS), &peer(n)));
         let trimmed: BTreeSet<PeerId> = run(&mut machine, 20, GRACE_MS + DEAF_MS - 1)
             .into_iter()
             .filter_map(|(at_ms, output)| {
@@ -218,25 +221,63 @@ fn what_we_dialed_without_needing_it_is_closed_by_us_and_what_others_dialed_is_l
                 if let Output::Disconnect(peer) = output { Some(peer) } else { None }
             })
             .collect();
-        let newest: BTreeSet<PeerId> = (1..=20).skip(left).map(peer).collect();
-        assert_eq!(trimmed, newest, "{inbound}");
+        let useless: BTreeSet<PeerId> = (1..=20 - left as u32).map(peer).collect();
+        assert_eq!(trimmed, useless, "{inbound}");
     }
 }
 
 #[test]
-fn those_that_were_the_last_to_bring_something_new_are_not_trimmed() {
+fn attackers_who_were_there_first_and_never_close_anything_do_not_keep_newcomers_out() {
+    // Honest peers come one by one and bring something; each place is taken by then.
     let mut machine = manager();
-    (1..=110).for_each(|n| machine.handle(at(u64::from(n)), connected(n, false)));
-    // The newest: without it they would be the first to go.
-    (101..=110).for_each(|n| machine.useful(at(200 + u64::from(n)), &peer(n)));
-    let trimmed: BTreeSet<PeerId> = run(&mut machine, 310, 60_000)
+    (1..=100).for_each(|n| machine.handle(at(0), connected(n, false)));
+    let mut trimmed = BTreeSet::new();
+    for n in 0..50 {
+        let ms = 1_000 * u64::from(n);
+        machine.handle(at(ms), connected(201 + n, false));
+        for (_, output) in run(&mut machine, ms, ms + 999) {
+            if let Output::Disconnect(peer) = output {
+                trimmed.insert(peer);
+                machine.handle(at(ms + 999), Input::Disconnected { peer, silent: false });
+            }
+        }
+        machine.useful(at(ms + 999), &peer(201 + n));
+    }
+    run(&mut machine, 49_999, 90_000).into_iter().for_each(|(_, output)| {
+        if let Output::Disconnect(peer) = output {
+            trimmed.insert(peer);
+        }
+    });
+    assert_eq!(trimmed.len(), 50);
+    assert!((201..=250).all(|n| !trimmed.contains(&peer(n))));
+}
+
+#[test]
+fn attackers_who_behaved_until_now_do_not_keep_out_newcomers_who_bring_something() {
+    let mut machine = manager();
+    (1..=110).for_each(|n| machine.handle(at(0), connected(n, false)));
+    (1..=110).for_each(|n| machine.useful(at(20_000), &peer(n)));
+    (201..=210).for_each(|n| machine.handle(at(20_000), connected(n, false)));
+    (201..=210).for_each(|n| machine.useful(at(25_000), &peer(n)));
+    let trimmed: BTreeSet<PeerId> = run(&mut machine, 25_000, 90_000)
         .into_iter()
         .filter_map(|(_, output)| if let Output::Disconnect(peer) = output { Some(peer) } else { None })
         .collect();
-    assert_eq!(trimmed.len(), 10);
-    let useful: BTreeSet<PeerId> = (111 - MAX_USEFUL as u32..=110).map(peer).collect();
-    assert!(trimmed.is_disjoint(&useful));
-    assert!(trimmed.contains(&peer(101)) && trimmed.contains(&peer(102)), "only so many");
+    assert_eq!(trimmed.len(), 20);
+    assert!((201..=210).all(|n| !trimmed.contains(&peer(n))));
+}
+
+#[test]
+fn of_peers_that_never_brought_anything_neither_the_oldest_nor_the_newest_are_safe() {
+    let mut machine = manager();
+    (1..=100).for_each(|n| machine.handle(at(0), connected(n, false)));
+    (101..=200).for_each(|n| machine.handle(at(1_000), connected(n, false)));
+    let trimmed: BTreeSet<PeerId> = run(&mut machine, 1_000, 60_000)
+        .into_iter()
+        .filter_map(|(_, output)| if let Output::Disconnect(peer) = output { Some(peer) } else { None })
+        .collect();
+    let old = (1..=100).filter(|n| trimmed.contains(&peer(*n))).count();
+    assert!((25..=75).contains(&old), "{old} of {}", trimmed.len());
 }
 
 #[test]

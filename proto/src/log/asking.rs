@@ -112,8 +112,9 @@ impl Asking {
     }
 
     fn compare_with_some(&mut self, now: Now, count: usize) {
-        let chosen: Vec<PeerId> = self.planner.peers().copied().sample(&mut self.rng, count);
-        for peer in chosen {
+        let chosen: Vec<PeerId> = self.planner.answering().copied().sample(&mut self.rng, count);
+        // Of many who only say that they hold the same, and lie, it is one that does not.
+        for peer in chosen.into_iter().chain(self.planner.bringer()) {
             self.planner.want_compare(now, &peer, 0);
         }
     }

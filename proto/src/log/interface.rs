@@ -125,6 +125,11 @@ pub enum Output {
         /// What.
         verdict: Verdict,
     },
+    /// A peer's answer filled a hole: what it brought is new, verified and durable.
+    Repaired {
+        /// Whose.
+        by: PeerId,
+    },
     /// Ask a peer; answer with [`Input::Response`] or [`Input::RequestFailed`].
     Send {
         /// Whom.

@@ -46,6 +46,8 @@ struct Peer {
 pub struct Planner {
     peers: BTreeMap<PeerId, Peer>,
     questions: Questions,
+    /// Who was the last to bring something new.
+    bringer: Option<PeerId>,
     /// The last log asked for: the next plan starts after it, so that no log starves the others.
     cursor: Option<LogKey>,
     /// Whether anything changed since there was nothing to plan.
@@ -71,6 +73,22 @@ impl Planner {
     /// Connected members.
     pub fn peers(&self) -> impl Iterator<Item = &PeerId> {
         self.peers.keys()
+    }
+
+    /// Connected members of whom no question has failed since they last were compared with. The others are asked again after
+    /// their backoff, whoever is chosen.
+    pub fn answering(&self) -> impl Iterator<Item = &PeerId> {
+        self.peers.iter().filter(|(_, entry)| entry.failures == 0).map(|(peer, _)| peer)
+    }
+
+    /// A member brought something that was new and is durable now.
+    pub fn brought_news(&mut self, from: PeerId) {
+        self.bringer = Some(from);
+    }
+
+    /// The member that was the last to bring something new, if it is still there.
+    pub fn bringer(&self) -> Option<PeerId> {
+        self.bringer.filter(|peer| self.knows(peer))
     }
 
     /// Whether a member is connected.

@@ -339,8 +339,13 @@ impl Replica {
                     }
                 }
                 // What gossip does not carry is news to other peers too.
-                Origin::Repair { .. } => self.asking.schedule.spread_soon(now),
-                Origin::Gossip { .. } | Origin::Pending => {}
+                Origin::Repair { from } => {
+                    self.outputs.push_back(Output::Repaired { by: from });
+                    self.asking.planner.brought_news(from);
+                    self.asking.schedule.spread_soon(now);
+                }
+                Origin::Gossip { from, .. } => self.asking.planner.brought_news(from),
+                Origin::Pending => {}
             }
         }
         self.outputs.extend(live_runs(&own).into_iter().map(Output::Gossip));
