@@ -31,6 +31,7 @@ pub mod progress;
 mod random;
 pub mod report;
 pub mod scenario;
+mod trace;
 pub mod world;
 
 pub use builder::{Sim, group};

@@ -41,7 +41,7 @@
 //! | `machines` | a host's machines are fed, and what they want is done |
 //! | `faults` | hosts come and go, the network falls apart and heals |
 //! | `ledger`, `agreement`, `bounds` | what was said and shown, who holds the same, what must hold |
-//! | `traffic`, `trace`, `outcome` | what was sent, its hash, and the report |
+//! | `traffic`, `outcome` | what was sent, and the report |
 
 mod agreement;
 mod bits;
@@ -61,7 +61,6 @@ mod setup;
 mod store;
 #[cfg(test)]
 mod tests;
-mod trace;
 mod traffic;
 mod world;
 

@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::trace::{Delivery, Trace};
-use crate::report::measure::{Buckets, Tally};
+use crate::{
+    report::measure::{Buckets, Tally},
+    trace::Trace,
+};
 
 /// Kinds of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +60,13 @@ impl Traffic {
 
     /// Something comes.
     pub fn deliver(&mut self, at_us: u64, from: u32, to: u32, kind: Kind, size: u32) {
-        self.trace.add(Delivery { at_us, from, to, kind: kind as u8, size });
+        let mut record = [0; 21];
+        record[..8].copy_from_slice(&at_us.to_le_bytes());
+        record[8..12].copy_from_slice(&from.to_le_bytes());
+        record[12..16].copy_from_slice(&to.to_le_bytes());
+        record[16..20].copy_from_slice(&size.to_le_bytes());
+        record[20] = kind as u8;
+        self.trace.add(at_us, &record);
     }
 
     /// A copy of a gossip message came: the first at its host, or a further one.
