@@ -203,7 +203,10 @@ fn gossip(registry: Option<&mut Registry>) -> Result<Gossip, StartError> {
         .mesh_n(4)
         .mesh_n_low(4)
         .mesh_n_high(6)
-        .mesh_outbound_min(1)
+        // Of the places in a mesh that is too large, so many go to those that brought most. The rest are drawn by lot, and some to
+        // peers that we dialed: whoever is fast, or talks much, must not get all.
+        .retain_scores(2)
+        .mesh_outbound_min(2)
         // How often the mesh is looked at for peers that bring nothing, in heartbeats of a second.
         .opportunistic_graft_ticks(20)
         // IHAVEs to so many others a second, and to a quarter of them where there are more: what they too miss, repair brings.
@@ -233,7 +236,7 @@ fn gossip(registry: Option<&mut Registry>) -> Result<Gossip, StartError> {
 /// When what a peer brought so far has consequences.
 fn thresholds() -> gossipsub::PeerScoreThresholds {
     gossipsub::PeerScoreThresholds {
-        // Half of the mesh has brought nothing for a minute: peers that did are taken in.
+        // Half of the mesh has brought next to nothing for twenty seconds: peers that did are taken in.
         opportunistic_graft_threshold: 0.25,
         ..Default::default()
     }
@@ -254,10 +257,11 @@ pub fn topic_scoring() -> gossipsub::TopicScoreParams {
         topic_weight: 1.0,
         // By default a second in the mesh counts as much as a thousand messages, and whoever holds its tongue is never replaced.
         time_in_mesh_weight: 0.0,
-        // For each thing that it was first to bring; half of that is forgotten in ten seconds.
+        // For each thing that it was first to bring; half of that is forgotten in ten seconds. The cap lets two promises that are
+        // not kept at once cost more than anything brought is worth.
         first_message_deliveries_weight: 1.0,
         first_message_deliveries_decay: 0.933,
-        first_message_deliveries_cap: 100.0,
+        first_message_deliveries_cap: 20.0,
         // The penalty for delivering little is squared and starts after 5 s: in a quiet room everybody would be graylisted.
         mesh_message_deliveries_weight: 0.0,
         mesh_failure_penalty_weight: 0.0,

@@ -43,11 +43,13 @@ pub enum Effect {
         /// Who.
         peer: PeerId,
     },
-    /// A peer was the first to bring something new: its connection is worth keeping.
+    /// A peer was the first to bring something that is kept: its connection is worth keeping.
     Useful {
         /// Who.
         peer: PeerId,
     },
+    /// Somebody brought something valid that was not heard before.
+    Heard,
     /// A peer is banned: for the connections.
     Banned {
         /// Who.

@@ -129,7 +129,12 @@ impl Network {
         self.connectivity.handle(now, Input::Unprotect { peer, reason: Reason::Room });
     }
 
-    /// A peer was the first to bring something new.
+    /// Somebody brought something valid that was not heard before.
+    pub fn heard(&mut self, now: Now) {
+        self.connectivity.heard(now);
+    }
+
+    /// A peer was the first to bring something that is kept.
     pub fn useful(&mut self, now: Now, peer: &PeerId) {
         self.connectivity.useful(now, peer);
     }

@@ -271,7 +271,7 @@ impl Room {
             Output::Persist { commit, events } => cx.journal.append(self.channel, commit, events),
             Output::Gossip(run) => self.publish(cx, &Live::Run(run)),
             Output::Verdict { token, from: _, verdict } => self.verdicts.decide(cx, token, verdict),
-            Output::Repaired { by } => cx.effects.push_back(Effect::Useful { peer: by }),
+            Output::Brought { by } => cx.effects.push_back(Effect::Useful { peer: by }),
             Output::Send { to, request, message } => {
                 self.ask(cx, to, Asker::Sync(request), Topic::Sync(message));
             }

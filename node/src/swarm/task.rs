@@ -170,6 +170,7 @@ impl Task {
                 Effect::Left(channel) => self.rendezvous.left(self.swarm.behaviour_mut(), &channel),
                 Effect::RoomPeer { peer } => self.network.room_peer(now, peer),
                 Effect::NoRoomPeer { peer } => self.network.no_room_peer(now, peer),
+                Effect::Heard => self.network.heard(now),
                 Effect::Useful { peer } => self.network.useful(now, &peer),
                 Effect::Banned { peer } => self.network.banned(now, peer),
                 Effect::Unbanned { peer } => self.network.unbanned(now, peer),

@@ -41,7 +41,7 @@ impl Verdicts {
 /// Tells gossip what to do with a message. What is more than [`super::context::FORWARDED`] is not passed on.
 pub fn decide(cx: &mut Cx, id: &MessageId, from: &PeerId, verdict: Verdict) {
     if verdict == Verdict::Accept {
-        cx.effects.push_back(Effect::Useful { peer: *from });
+        cx.effects.push_back(Effect::Heard);
     }
     let acceptance = match verdict {
         Verdict::Accept if cx.forwarding.take(cx.now, 1) => MessageAcceptance::Accept,

@@ -1,6 +1,9 @@
 //! The book of peers: where they can be reached, how far they are to be trusted with a place in it, and when to dial them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use libp2p_identity::PeerId;
 
@@ -35,10 +38,28 @@ struct Address {
 pub(super) struct Link {
     pub since_ms: u64,
     pub outbound: bool,
+    pub neighbourhood: Neighbourhood,
     /// When it last brought something new.
     pub useful_ms: Option<u64>,
     /// Whether we asked for it to be closed.
     pub closing: bool,
+}
+
+/// Where on the internet an address lies: addresses that one party is likely to hold many of share one. 0 is anywhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Neighbourhood(u64);
+
+impl Neighbourhood {
+    /// Of a multiaddr: the first 16 bits of an IPv4 address, the first 32 of an IPv6 address.
+    pub fn of(address: &str) -> Self {
+        let mut parts = address.split('/').skip(1);
+        let number = match (parts.next(), parts.next()) {
+            (Some("ip4"), Some(ip)) => ip.parse().map(|ip: Ipv4Addr| 1 << 32 | u64::from(ip.to_bits() >> 16)).ok(),
+            (Some("ip6"), Some(ip)) => ip.parse().map(|ip: Ipv6Addr| 2 << 32 | (ip.to_bits() >> 96) as u64).ok(),
+            _ => None,
+        };
+        Self(number.unwrap_or_default())
+    }
 }
 
 /// One peer.
@@ -61,6 +82,8 @@ pub(super) struct Entry {
     pub fast_until_ms: u64,
     pub backoff: Backoff,
     pub next_dial_ms: u64,
+    /// Until when it is not let in again unless there is room.
+    pub kept_out_until_ms: u64,
     /// Until when a dial may be under way.
     pub dialing_until_ms: Option<u64>,
     /// Whether the store has it.
@@ -82,6 +105,7 @@ impl Entry {
             fast_until_ms: 0,
             backoff: Backoff::default(),
             next_dial_ms: 0,
+            kept_out_until_ms: 0,
             dialing_until_ms: None,
             remembered: false,
         }

@@ -20,8 +20,6 @@ pub enum Source {
 /// Why a connection is worth keeping. [`Reason::User`] lasts until it is taken back, the others end with the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// Gossip's mesh uses it.
-    Mesh,
     /// It relays for us, or we for it.
     Relay,
     /// The user wants it.

@@ -6,9 +6,9 @@
 //! |---|---|
 //! | fewer than [`Settings::low`], or fewer than [`MIN_OUTBOUND`] that we dialed | known peers are dialed, those last connected first; when none is left, more are asked for |
 //! | in between | only what was lost is dialed: bootstrap peers, and favoured ones |
-//! | more that we dialed than are needed for these two numbers | the least useful strangers of them are disconnected, after [`GRACE_MS`] |
-//! | more than [`Settings::high`] | the least useful are disconnected; those that are not yet [`GRACE_MS`] old ([`PRESSED_GRACE_MS`] in a crowd) are neither counted nor touched |
-//! | [`MIN_OUTBOUND`] that we dialed, none of which has brought anything new for [`DEAF_MS`] | the oldest of them makes place for another |
+//! | more that we dialed than are needed for these two numbers | the idlest strangers of them are disconnected, after [`GRACE_MS`] |
+//! | more than [`Settings::high`] | some are disconnected, and not let in again for [`TRIMMED_MS`] while there are as many; those that are not yet [`GRACE_MS`] old ([`PRESSED_GRACE_MS`] in a crowd) are neither counted nor touched |
+//! | [`MIN_OUTBOUND`] that we dialed | one makes place for another: the oldest after [`DEAF_MS`] without news from anybody, else every [`ROTATE_MS`] the one that was silent for longest |
 //! | [`Settings::max`] | further ones are disconnected at once, unless protected, or among the first [`MIN_OUTBOUND`] that we dialed |
 //!
 //! | peer | dialed when | waits between dials | given up |
@@ -25,10 +25,8 @@
 //! peer that accepts and hangs up is thus not dialed in a frenzy. Dials are bounded in number ([`MAX_PENDING_DIALS`]) and in rate
 //! ([`DIALS`]), over all peers.
 //!
-//! How useful a connection is its protection says first, and then when it last brought something new. Peers that merely share a
-//! room with us are trimmed when there is no other way to get below the mark; gossip's mesh, relays, the user's choice and bootstrap
-//! peers never, nor the best [`MIN_OUTBOUND`] that we dialed. Where attackers are many and only wait, those that bring something are
-//! the honest ones; Bitcoin Core keeps the peers that last brought blocks and transactions for the same reason.
+//! Peers that merely share a room with us are trimmed when there is no other way to get below the mark; relays, the user's choice and
+//! bootstrap peers never. `trim` tells how the rest of the places are shared out.
 //!
 //! Hostile peers may name any number of others, or connect under any number of names. So the book has a share for each kind
 //! of entry, and none can crowd out another: peers never connected, for each source; peers that only ever connected to us;
@@ -63,15 +61,21 @@ mod interface;
 mod tests;
 mod trim;
 
-use book::{Book, Grade, Link};
+use book::{Book, Grade, Link, Neighbourhood};
 pub use interface::*;
 
 /// Connections that we made ourselves, at least: whoever connects to us in numbers must not be all that we see of the network.
 pub const MIN_OUTBOUND: usize = 8;
 
-/// Milliseconds without anything new from anybody, who would say at least every ten seconds that they are there, after which a
+/// Milliseconds without anything new from anybody, where members of a room say all the time that they are there, after which a
 /// peer that we dialed makes place for another.
 pub const DEAF_MS: u64 = 30_000;
+
+/// Milliseconds after which one peer that we dialed makes place for another, whatever is heard.
+pub const ROTATE_MS: u64 = 300_000;
+
+/// Peers that are held dearer because they share a room with us, which anybody can say: twice as many as gossip wants in a room.
+pub const ROOM_PLACES: usize = 12;
 
 /// Milliseconds that a new connection is safe from trimming: enough to identify, join rooms and be grafted into a mesh.
 pub const GRACE_MS: u64 = 30_000;
@@ -185,6 +189,8 @@ pub struct Connectivity {
     want_peers: Backoff,
     want_peers_ms: u64,
     refresh_ms: u64,
+    /// When anybody last brought anything valid that was not heard before.
+    heard_ms: u64,
     next: Option<Deadline>,
     outputs: VecDeque<Output>,
 }
@@ -203,6 +209,7 @@ impl Connectivity {
             want_peers: Backoff::default(),
             want_peers_ms: 0,
             refresh_ms: now.mono_ms.saturating_add(REFRESH_MS),
+            heard_ms: 0,
             next: None,
             outputs: VecDeque::new(),
         }
@@ -241,11 +248,11 @@ impl Connectivity {
         self.fail_lost_dials(now);
         self.refresh(now);
         let trimming = self.trim(now);
-        let listening = self.replace_if_deaf(now);
+        let replacing = self.replace_outbound(now);
         let dialing = self.dial(now);
         let wanting = self.want_more(now);
         let refresh = self.book.links().next().map(|_| Deadline(self.refresh_ms));
-        self.next = [trimming, listening, dialing, wanting, refresh].into_iter().flatten().min();
+        self.next = [trimming, replacing, dialing, wanting, refresh].into_iter().flatten().min();
     }
 
     /// The next thing to do, in order; call until `None` after every `handle` and `handle_timeout`.
@@ -314,7 +321,7 @@ impl Connectivity {
         }
     }
 
-    /// A peer was the first to bring something new and valid. Cheap: called for each message.
+    /// A peer was the first to bring something that is kept. Cheap: called for each message.
     pub fn useful(&mut self, now: Now, peer: &PeerId) {
         if let Some(link) = self.book.entries.get_mut(peer).and_then(|entry| entry.link.as_mut()) {
             link.useful_ms = Some(now.mono_ms);
@@ -330,7 +337,10 @@ impl Connectivity {
         let new = self.book.entries.get(&peer).is_none_or(|entry| entry.link.is_none());
         // A crowd that fills every place must not keep us from the peers that we choose.
         let needed = outbound && self.outbound_links() < MIN_OUTBOUND;
-        let full = new && !protected && !needed && self.book.links().count() >= self.settings.max;
+        let open = self.book.links().filter(|(.., link)| !link.closing).count();
+        let kept_out_until_ms = self.book.entries.get(&peer).map_or(0, |entry| entry.kept_out_until_ms);
+        let again = !outbound && kept_out_until_ms > now.mono_ms && open >= self.settings.high;
+        let full = new && !protected && !needed && (again || self.book.links().count() >= self.settings.max);
         if full || peer == self.own || self.banned.contains(&peer) {
             self.outputs.push_back(Output::Disconnect(peer));
             if let Some(entry) = self.book.entries.get_mut(&peer) {
@@ -346,7 +356,13 @@ impl Connectivity {
         }
         entry.dialing_until_ms = None;
         entry.last_seen_ms = now.wall_ms;
-        let fresh = Link { since_ms: now.mono_ms, outbound, useful_ms: None, closing: false };
+        let fresh = Link {
+            since_ms: now.mono_ms,
+            outbound,
+            neighbourhood: Neighbourhood::of(address),
+            useful_ms: None,
+            closing: false,
+        };
         let link = entry.link.get_or_insert(fresh);
         link.outbound |= outbound;
         self.outputs.extend(evicted.map(Output::Forget));
@@ -420,6 +436,13 @@ impl Connectivity {
         {
             link.closing = true;
             self.outputs.push_back(Output::Disconnect(peer));
+        }
+    }
+
+    /// Whoever comes again and again must not have a better lot than those who stay away when they are told to.
+    fn keep_out_for_a_while(&mut self, now: Now, peer: &PeerId) {
+        if let Some(entry) = self.book.entries.get_mut(peer) {
+            entry.kept_out_until_ms = now.mono_ms.saturating_add(TRIMMED_MS);
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use libp2p_identity::PeerId;
-use rand::{SeedableRng, seq::IteratorRandom};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
@@ -112,9 +112,13 @@ impl Asking {
     }
 
     fn compare_with_some(&mut self, now: Now, count: usize) {
-        let chosen: Vec<PeerId> = self.planner.answering().copied().sample(&mut self.rng, count);
-        // Of many who only say that they hold the same, and lie, it is one that does not.
-        for peer in chosen.into_iter().chain(self.planner.bringer()) {
+        // In turn, so that each is asked once before any is asked again.
+        let mut turns: Vec<(u64, u64, PeerId)> =
+            self.planner.answering().map(|(turn, peer)| (turn, self.rng.random(), *peer)).collect();
+        turns.sort_unstable();
+        // Of many who only say that they hold the same, and lie, the one who brings something does not.
+        let chosen = turns.into_iter().take(count).map(|(.., peer)| peer).chain(self.planner.bringer());
+        for peer in chosen.collect::<Vec<_>>() {
             self.planner.want_compare(now, &peer, 0);
         }
     }

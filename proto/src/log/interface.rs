@@ -125,8 +125,8 @@ pub enum Output {
         /// What.
         verdict: Verdict,
     },
-    /// A peer's answer filled a hole: what it brought is new, verified and durable.
-    Repaired {
+    /// A peer was the first to bring something, by gossip or in an answer; it is verified and durable.
+    Brought {
         /// Whose.
         by: PeerId,
     },

@@ -107,6 +107,10 @@ pub const MAX_RANGES_IN_FLIGHT: usize = 8;
 /// Range requests under way to one peer: one travels while the other is served.
 pub const MAX_RANGES_PER_PEER: usize = 2;
 
+/// Of the range requests under way, those to members that left a question open since they last brought something: members that
+/// promise and do not deliver must not take the turns of those who would.
+pub const MAX_BARREN_RANGES_IN_FLIGHT: usize = MAX_RANGES_IN_FLIGHT / 2;
+
 /// Questions about evidence under way to one peer.
 pub const MAX_EVIDENCE_PER_PEER: usize = 2;
 

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use libp2p_identity::PeerId;
 
 use super::{
-    COMPARE_INTERVAL_MS, MAX_EVIDENCE_PER_PEER, MAX_LOGS, MAX_RANGES_IN_FLIGHT, MAX_RANGES_PER_PEER, RETRY_MS,
-    RequestId,
+    COMPARE_INTERVAL_MS, MAX_BARREN_RANGES_IN_FLIGHT, MAX_EVIDENCE_PER_PEER, MAX_LOGS, MAX_RANGES_IN_FLIGHT,
+    MAX_RANGES_PER_PEER, RETRY_MS, RequestId,
     holdings::Holdings,
     message::{MAX_VECTOR_ENTRIES, Want},
     pending::Pending,
@@ -36,7 +36,11 @@ struct Peer {
     /// Pages of its vector asked for in this comparison.
     pages: usize,
     compare_at: Option<Deadline>,
+    /// How many comparisons with anybody had begun when the last one with it did.
+    compared_as: u64,
     failures: u32,
+    /// Whether a question to it came to nothing since it last brought something.
+    barren: bool,
     /// When it may be told again that its events are refused.
     tell_at: Option<Deadline>,
 }
@@ -46,6 +50,8 @@ struct Peer {
 pub struct Planner {
     peers: BTreeMap<PeerId, Peer>,
     questions: Questions,
+    /// Comparisons begun.
+    comparisons: u64,
     /// Who was the last to bring something new.
     bringer: Option<PeerId>,
     /// The last log asked for: the next plan starts after it, so that no log starves the others.
@@ -75,15 +81,19 @@ impl Planner {
         self.peers.keys()
     }
 
-    /// Connected members of whom no question has failed since they last were compared with. The others are asked again after
-    /// their backoff, whoever is chosen.
-    pub fn answering(&self) -> impl Iterator<Item = &PeerId> {
-        self.peers.iter().filter(|(_, entry)| entry.failures == 0).map(|(peer, _)| peer)
+    /// Connected members of whom no question has failed since they last were compared with, and how long ago that was: the smaller the
+    /// number, the longer. The others are asked again after their backoff, whoever is chosen.
+    pub fn answering(&self) -> impl Iterator<Item = (u64, &PeerId)> {
+        let answering = self.peers.iter().filter(|(_, entry)| entry.failures == 0);
+        answering.map(|(peer, entry)| (entry.compared_as, peer))
     }
 
     /// A member brought something that was new and is durable now.
     pub fn brought_news(&mut self, from: PeerId) {
         self.bringer = Some(from);
+        if let Some(entry) = self.peers.get_mut(&from) {
+            entry.barren = false;
+        }
     }
 
     /// The member that was the last to bring something new, if it is still there.
@@ -112,6 +122,8 @@ impl Planner {
                 entry.compare_at = None;
                 entry.comparing = true;
                 entry.pages = 0;
+                self.comparisons += 1;
+                entry.compared_as = self.comparisons;
                 due.push(*peer);
             }
         }
@@ -197,6 +209,7 @@ impl Planner {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         if entry.holdings.said_any(wants) {
             entry.holdings.disbelieve();
+            entry.barren = true;
         }
         for want in wants {
             entry.holdings.unlearn(&want.key());
@@ -227,6 +240,7 @@ impl Planner {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         let wait_ms = RETRY_MS.saturating_mul(1 << entry.failures.min(10)).min(COMPARE_INTERVAL_MS);
         entry.failures = entry.failures.saturating_add(1);
+        entry.barren = true;
         // Beside a comparison that is still under way there is no second one.
         entry.comparing = self.questions.compares_with(peer);
         entry.compare_at = Some(now.after(wait_ms));
@@ -272,12 +286,17 @@ impl Planner {
             return None;
         }
         let mut claimed = self.questions.claimed();
+        let is_barren = |peer: &PeerId| self.peers.get(peer).is_some_and(|entry| entry.barren);
+        let barren_busy: usize = busy.iter().filter(|(peer, _)| is_barren(peer)).map(|(_, count)| count).sum();
         let load = |peer: &PeerId| busy.get(peer).copied().unwrap_or_default();
-        let mut free: Vec<(usize, PeerId)> = self.peers.keys().map(|peer| (load(peer), *peer)).collect();
-        free.retain(|(load, _)| *load < MAX_RANGES_PER_PEER);
-        // The least busy first, so that work spreads over all who have it.
+        let mut free: Vec<(bool, usize, PeerId)> =
+            self.peers.iter().map(|(peer, entry)| (entry.barren, load(peer), *peer)).collect();
+        free.retain(|(barren, load, _)| {
+            *load < MAX_RANGES_PER_PEER && !(*barren && barren_busy >= MAX_BARREN_RANGES_IN_FLIGHT)
+        });
+        // The least busy first, so that work spreads over all who have it; but those that left a question open last.
         free.sort_unstable();
-        for (_, peer) in free {
+        for (.., peer) in free {
             let Some(entry) = self.peers.get_mut(&peer) else { continue };
             let wants = entry.holdings.wants(shelf, pending, &mut claimed, self.cursor);
             if let Some(last) = wants.last() {

@@ -340,15 +340,19 @@ impl Replica {
                 }
                 // What gossip does not carry is news to other peers too.
                 Origin::Repair { from } => {
-                    self.outputs.push_back(Output::Repaired { by: from });
-                    self.asking.planner.brought_news(from);
+                    self.brought(from);
                     self.asking.schedule.spread_soon(now);
                 }
-                Origin::Gossip { from, .. } => self.asking.planner.brought_news(from),
+                Origin::Gossip { from, .. } => self.brought(from),
                 Origin::Pending => {}
             }
         }
         self.outputs.extend(live_runs(&own).into_iter().map(Output::Gossip));
+    }
+
+    fn brought(&mut self, by: PeerId) {
+        self.asking.planner.brought_news(by);
+        self.outputs.push_back(Output::Brought { by });
     }
 
     fn persist_failed(&mut self, now: Now) {

@@ -359,3 +359,19 @@ fn evidence_that_proves_nothing_freezes_nothing() {
         assert!(sim.sent("evidence") >= 1 && sim.replica(0).frozen_logs() == 0);
     }
 }
+
+#[test]
+fn many_who_promise_everything_and_deliver_nothing_do_not_take_the_turn_of_the_one_who_does() {
+    for seed in 67..70 {
+        let mut sim = Sim::new(seed, 2);
+        sim.say_many(0, 5_000);
+        sim.run_for(10_000);
+        for _ in 0..30 {
+            let enemy = sim.add_hostile(claims_all(false, |_| None));
+            sim.link(1, enemy);
+        }
+        sim.run_for(60_000);
+        sim.link(0, 1);
+        assert!(sim.run_until(20_000, |sim| sim.history(1).len() == 5_000), "seed {seed}: {}", sim.history(1).len());
+    }
+}

@@ -33,7 +33,7 @@ fn one_comparison_repairs_both_directions() {
     assert!(sim.run_until(100, Sim::converged));
     assert_eq!((sim.sent("compare"), sim.sent("have"), sim.sent("range")), (1, 1, 2));
     // Each knows whom to thank, once what came is durable.
-    let thanked = |sim: &Sim, node: usize| sim.nodes[node].repaired_by.clone();
+    let thanked = |sim: &Sim, node: usize| sim.nodes[node].brought_by.clone();
     assert_eq!((thanked(&sim, 0), thanked(&sim, 1)), (vec![sim.nodes[1].peer], vec![sim.nodes[0].peer]));
     sim.assert_converged();
 }

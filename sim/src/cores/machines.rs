@@ -262,7 +262,7 @@ impl World {
                 self.broken("a disk loses nothing durable", format!("host {host} found its own log longer"), &[host]);
             }
             // Clocks may be wrong, and then peers blame each other without consequences here.
-            Output::Repaired { .. } | Output::RefusedByPeer { .. } | Output::Penalise { .. } => {}
+            Output::Brought { .. } | Output::RefusedByPeer { .. } | Output::Penalise { .. } => {}
         }
     }
 

@@ -97,7 +97,7 @@ pub fn start(parts: Parts, spawn: Arc<dyn Spawn>) -> Result<(), StartError> {
         Hostile::BadSignatures { rate_per_s } => Box::new(forge::BadSignatures::new(&mut peer, rate_per_s)),
         Hostile::Equivocate { rate_per_s } => Box::new(forge::Equivocate::new(rate_per_s)),
         Hostile::Eclipse { from_s, .. } => Box::new(eclipse::Eclipse::new(from_s, number)),
-        Hostile::Withhold { from_s } => Box::new(withhold::Withhold::new(from_s)),
+        Hostile::Withhold { from_s, rate_per_s } => Box::new(withhold::Withhold::new(&mut peer, from_s, rate_per_s)),
         Hostile::SybilKey { room } => Box::new(sybil::Sybil::new(&room)?),
     };
     spawn.spawn(Box::pin(peer.run(trick)));

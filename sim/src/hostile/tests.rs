@@ -74,9 +74,11 @@ fn a_host_surrounded_by_an_eclipse_gets_what_is_said() {
 
 #[test]
 fn neighbours_that_withhold_keep_nothing_from_the_others() {
-    let report = run(10, hostile(10, Hostile::Withhold { from_s: 20 }), few_connections);
-    assert_served(&report);
-    assert_live(&report);
+    for rate_per_s in [0.0, 0.2] {
+        let report = run(10, hostile(10, Hostile::Withhold { from_s: 20, rate_per_s }), few_connections);
+        assert_served(&report);
+        assert_live(&report);
+    }
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn groups() -> Vec<Group> {
             Distribution::Weibull { scale_s: 1.0, shape: 1.0 },
             Hostile::Eclipse { target: text(), from_s: 1 },
         ),
-        group(NatKind::Symmetric, Distribution::Fixed { s: 1.0 }, Hostile::Withhold { from_s: 1 }),
+        group(NatKind::Symmetric, Distribution::Fixed { s: 1.0 }, Hostile::Withhold { from_s: 1, rate_per_s: 0.5 }),
         group(NatKind::Blocked, Distribution::Fixed { s: 1.0 }, Hostile::SybilKey { room: text() }),
     ]
 }

@@ -190,6 +190,9 @@ pub enum Hostile {
     Withhold {
         /// Second from which on; before that it behaves. (Covert: a good reputation first.)
         from_s: u64,
+        /// Messages of its own a second, each host, from its arrival on: who brings something looks useful.
+        #[serde(default)]
+        rate_per_s: f64,
     },
     /// Takes identities that lie next to a room's key in Kademlia, and answers that nobody is there.
     SybilKey {

@@ -146,7 +146,10 @@ impl TryFrom<HostileKeys> for Hostile {
                 let target = kind.need(&mut keys.target, "target")?;
                 Self::Eclipse { target, from_s: kind.need(&mut keys.from_s, "from_s")? }
             }
-            HostileKind::Withhold => Self::Withhold { from_s: kind.need(&mut keys.from_s, "from_s")? },
+            HostileKind::Withhold => Self::Withhold {
+                from_s: kind.need(&mut keys.from_s, "from_s")?,
+                rate_per_s: keys.rate_per_s.take().unwrap_or_default(),
+            },
             HostileKind::SybilKey => Self::SybilKey { room: kind.need(&mut keys.room, "room")? },
         };
         kind.no_others(&[

@@ -292,7 +292,7 @@ fn a_hostile() -> impl Strategy<Value = Hostile> {
         (0.1..100.0).prop_map(|rate_per_s| Hostile::BadSignatures { rate_per_s }),
         (0.1..100.0).prop_map(|rate_per_s| Hostile::Equivocate { rate_per_s }),
         (0u64..60).prop_map(|from_s| Hostile::Eclipse { target: "members".into(), from_s }),
-        (0u64..60).prop_map(|from_s| Hostile::Withhold { from_s }),
+        (0u64..60, 0.0..10.0).prop_map(|(from_s, rate_per_s)| Hostile::Withhold { from_s, rate_per_s }),
         "[a-z ]{0,8}x".prop_map(|room| Hostile::SybilKey { room }),
     ]
 }

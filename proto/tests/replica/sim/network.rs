@@ -219,7 +219,7 @@ impl Sim {
                 assert!(self.nodes[node].store.seq(&key) >= event.event.seq, "emitted before it was durable");
                 assert!(self.nodes[node].shown.insert(event.id), "emitted twice");
             }
-            Output::Repaired { by } => self.nodes[node].repaired_by.push(by),
+            Output::Brought { by } => self.nodes[node].brought_by.push(by),
             Output::RefusedByPeer { peer, refusal } => self.nodes[node].refusals.push((peer, refusal)),
             Output::OwnLogFoundLonger { key } => self.nodes[node].longer.push(key),
             Output::Penalise { peer, offence } => self.nodes[node].offences.push((peer, offence)),

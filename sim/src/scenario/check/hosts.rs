@@ -146,7 +146,12 @@ fn hostile(scenario: &Scenario, hostile: &Hostile, at: &Path, findings: &mut Fin
             }
             before_settling(scenario, at.to("from_s"), *from_s, findings);
         }
-        Hostile::Withhold { from_s } => before_settling(scenario, at.to("from_s"), *from_s, findings),
+        Hostile::Withhold { from_s, rate_per_s } => {
+            before_settling(scenario, at.to("from_s"), *from_s, findings);
+            if *rate_per_s != 0.0 {
+                findings.rate(at.to("rate_per_s"), *rate_per_s, MAX_HOSTILE_PER_S);
+            }
+        }
         Hostile::SybilKey { room } => {
             if let Err(error) = room.parse::<RoomName>() {
                 findings.say(at.to("room"), error.to_string());
