@@ -34,7 +34,7 @@ use crate::{
     random::wait_s,
     report::Mark,
     report::measure::Buckets,
-    scenario::{Group, Scenario},
+    scenario::{Group, NatKind, Scenario},
 };
 
 /// The world of a scenario, with everything planned that the scenario sets a time for.
@@ -152,10 +152,18 @@ fn converge_us(scenario: &Scenario, hosts: &[Host], end_us: u64) -> Option<u64> 
     Some((within_ms + extra_ms).saturating_mul(1_000))
 }
 
-/// What hosts do on the level of whole nodes and not here; whatever else a scenario cannot have here its check refuses.
+/// What the scenario has and this level has not.
 fn left_out(scenario: &Scenario) -> Vec<Mark> {
-    let text = "left out: presence: there are too many hosts for it".to_owned();
-    (scenario.hosts() > MAX_PRESENCE_HOSTS).then_some(Mark { at_s: 0.0, text }).into_iter().collect()
+    let groups = || scenario.groups.iter();
+    let left_out = [
+        (scenario.hosts() > MAX_PRESENCE_HOSTS, "presence: there are too many hosts for it"),
+        (scenario.workload.chat.iter().any(|chat| chat.room != LOBBY), "talk in other rooms than the lobby"),
+        (scenario.workload.lookups.is_some(), "lookups"),
+        (groups().any(|group| group.nat.kind != NatKind::None), "NATs"),
+        (groups().any(|group| group.up_kbit_s > 0 || group.down_kbit_s > 0), "bandwidth"),
+    ];
+    let mark = |(_, what): (bool, &str)| Mark { at_s: 0.0, text: format!("left out: {what}") };
+    left_out.into_iter().filter(|(applies, _)| *applies).map(mark).collect()
 }
 
 /// Microseconds until the next of events that come at random at a rate.
