@@ -84,7 +84,7 @@ pub const FIGURES: &[Name] = &[
         "heal_to_equal_s",
         Unit::Seconds,
         Better::Lower,
-        "from the last heal until all hosts of each room hold the same",
+        "from the last heal until all hosts of each room held what was said before it; not measured if they never did",
     ),
     name("lookups", Unit::Count, Better::Neither, "Kademlia lookups begun"),
     name("lookups_found", Unit::Share, Better::Higher, "of the lookups for keys whose provider was up: found one"),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Outcome, Unit, figure};
+use super::{Outcome, Report, Unit, figure};
 
 /// What a figure of this name is counted in; unknown ones are just numbers.
 pub(super) fn unit_of(name: &str) -> Unit {
@@ -95,10 +95,12 @@ pub(super) fn verdict(passed: bool) -> &'static str {
     if passed { "pass" } else { "FAIL" }
 }
 
-/// How the checks went, in one line.
-pub(super) fn tally(checks: &[Outcome]) -> String {
-    let passed = checks.iter().filter(|check| check.passed).count();
-    format!("{passed} of {} checks passed", checks.len())
+/// How the run went, in one line.
+pub(super) fn tally(report: &Report) -> String {
+    let verdict = if report.passed() { "passed" } else { "FAILED" };
+    let broken = if report.breach.is_some() { "an invariant broke, and " } else { "" };
+    let passed = report.checks.iter().filter(|check| check.passed).count();
+    format!("{verdict}: {broken}{passed} of {} checks passed", report.checks.len())
 }
 
 /// A string from a file, for a terminal: control characters, which could move the cursor or change colours, show as dots.

@@ -46,7 +46,7 @@ fn run(report: &Report) -> Markup {
     let speed = if report.real_s > 0.0 { thousands(report.virtual_s / report.real_s, 1) } else { "?".into() };
     html! {
         dl {
-            div { dt { "checks" } dd { (tally(&report.checks)) } }
+            div { dt { "verdict" } dd { (tally(report)) } }
             div { dt { "hosts" } dd { (thousands(report.hosts as f64, 0)) } }
             div { dt { "virtual time" } dd { (thousands(report.virtual_s, 1)) " s" } }
             div { dt { "real time" } dd { (thousands(report.real_s, 1)) " s" } }
@@ -117,7 +117,7 @@ mod tests {
         for wanted in [
             "partition-heal",
             "FAILED",
-            "1 of 3 checks passed",
+            "FAILED: an invariant broke, and 1 of 3 checks passed",
             "replicas that can talk converge",
             "host 4 closes",
             "99.9985 %",
