@@ -3,8 +3,9 @@
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | every check passed, every invariant held; a replay was the same |
-//! | 1 | one did not, or the run could not be made; standard output or standard error says which |
-//! | 2 | wrong usage, such as a scenario that makes no sense |
+//! | 1 | one did not; standard output says which |
+//! | 2 | it could not be done: a scenario that makes no sense, a report that cannot be written; standard error says why |
+//! | 130 | a sweep was stopped |
 
 mod engine;
 mod failure;
@@ -13,6 +14,7 @@ mod replay;
 mod run;
 mod seeds;
 mod source;
+mod stop;
 mod summary;
 mod sweep;
 mod watch;
@@ -139,9 +141,10 @@ mod tests {
             (&["run", "mixed", "--nodes", "2"], "--nodes: each of the 3 groups"),
             (&["sweep", "mixed", "--seeds", "1", "--set", "duration_s=0"], "--set duration_s=0"),
             (&["replay", "nowhere"], "nowhere"),
+            (&["run", "mixed", "--out", "Cargo.toml/report"], "cannot write the report to Cargo.toml/report"),
         ] {
             match carry_out(&parse(words).unwrap().unwrap()) {
-                Err(Failure::Usage(message)) => assert!(message.contains(word), "{words:?}: {message}"),
+                Err(Failure::NotDone(message)) => assert!(message.contains(word), "{words:?}: {message}"),
                 other => panic!("{words:?}: {other:?}"),
             }
         }

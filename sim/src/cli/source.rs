@@ -1,6 +1,12 @@
 //! Which scenario a command is about, and what is changed in it.
 
-use std::{convert::Infallible, fmt, fs, num::NonZeroUsize, path::PathBuf, str::FromStr};
+use std::{
+    convert::Infallible,
+    fmt, fs,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::Args;
 
@@ -17,6 +23,16 @@ pub enum Source {
     Shipped(&'static Shipped),
     /// A file.
     File(PathBuf),
+}
+
+impl Source {
+    /// The file, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Shipped(_) => None,
+            Self::File(path) => Some(path),
+        }
+    }
 }
 
 impl FromStr for Source {
@@ -63,10 +79,10 @@ impl Chosen {
                 (path.display().to_string(), text)
             }
         };
-        let scenario = Scenario::parse(&name, &text, &self.overrides).map_err(Failure::usage)?;
+        let scenario = Scenario::parse(&name, &text, &self.overrides).map_err(Failure::because)?;
         match self.nodes {
             Some(nodes) => {
-                scenario.with_nodes(nodes.get()).map_err(|error| Failure::usage(format!("--nodes: {error}")))
+                scenario.with_nodes(nodes.get()).map_err(|error| Failure::because(format!("--nodes: {error}")))
             }
             None => Ok(scenario),
         }
@@ -89,8 +105,8 @@ impl Chosen {
         let looks_like_a_path = name.contains(['/', '\\', '.']);
         if error.kind() == std::io::ErrorKind::NotFound && !looks_like_a_path {
             let names: Vec<&str> = shipped::shipped().iter().map(|shipped| shipped.name).collect();
-            return Failure::Usage(format!("there is no scenario \"{name}\"{}", instead(&name, &names, '"')));
+            return Failure::NotDone(format!("there is no scenario \"{name}\"{}", instead(&name, &names, '"')));
         }
-        Failure::Usage(format!("cannot read the scenario {name}: {error}"))
+        Failure::NotDone(format!("cannot read the scenario {name}: {error}"))
     }
 }

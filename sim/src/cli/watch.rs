@@ -45,12 +45,12 @@ pub fn run(scenario: Scenario, seed: u64, quiet: bool) -> Result<Report, Failure
             Ok(report) => {
                 bar.clear();
                 let _ = runner.join();
-                return report.map_err(|error| Failure::Failed(error.to_string()));
+                return report.map_err(|error| Failure::NotDone(error.to_string()));
             }
             Err(RecvTimeoutError::Disconnected) => {
                 bar.clear();
                 let message = "the run panicked, see above: a mistake in the program; the seed shows it again";
-                return Err(Failure::Failed(message.into()));
+                return Err(Failure::NotDone(message.into()));
             }
         }
     }

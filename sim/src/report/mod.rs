@@ -34,5 +34,5 @@ pub use names::*;
 pub use page::page;
 #[cfg(test)]
 pub(crate) use sample::sample;
-pub use store::{FORMAT, MAX_REPORT_BYTES, ReadError, json_line, read, write};
+pub use store::{FORMAT, MAX_REPORT_BYTES, ReadError, check_place, json_line, read, write};
 pub use table::table;

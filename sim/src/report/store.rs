@@ -27,6 +27,9 @@ pub const MAX_REPORT_BYTES: u64 = 64 * 1024 * 1024;
 
 const JSON: &str = "report.json";
 
+/// The files of a report.
+const NAMES: [&str; 3] = ["scenario.toml", "index.html", JSON];
+
 /// Why a report could not be read.
 #[derive(Debug, Error)]
 pub enum ReadError {
@@ -69,6 +72,29 @@ struct Written<'a> {
 #[derive(Deserialize)]
 struct Head {
     format: u32,
+}
+
+/// Whether [`write()`] may put a report there, from what can be seen before: nothing is made. `scenario` is the file that the report
+/// will be about, if it is one.
+///
+/// # Errors
+/// The system does not let us, or files of somebody else would be replaced.
+pub fn check_place(dir: &Path, scenario: Option<&Path>) -> io::Result<()> {
+    let there = dir.ancestors().find(|dir| dir.symlink_metadata().is_ok()).unwrap_or(Path::new("."));
+    tempfile::tempfile_in(there)?;
+    let taken = |why: String| Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+    let scenario = scenario.and_then(|path| path.canonicalize().ok());
+    for name in NAMES {
+        let path = dir.join(name);
+        if scenario.is_some() && path.canonicalize().ok() == scenario {
+            return taken(format!("{} would be replaced, the scenario that is to be run", path.display()));
+        }
+        let is_a_report = || matches!(read(dir), Ok(_) | Err(ReadError::Newer { .. }));
+        if path.symlink_metadata().is_ok() && !is_a_report() {
+            return taken(format!("{} would be replaced, and is of no report", path.display()));
+        }
+    }
+    Ok(())
 }
 
 /// Writes a report into a directory, which is made if need be. Files of an earlier report are replaced.
@@ -175,6 +201,35 @@ mod tests {
         report.seed = u64::MAX;
         write(&report, dir.path()).unwrap();
         assert_eq!(read(dir.path()).unwrap().seed, u64::MAX);
+    }
+
+    #[test]
+    fn files_that_are_of_no_report_are_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("deep/out");
+        check_place(&out, None).unwrap();
+        assert!(!dir.path().join("deep").exists(), "looking makes nothing");
+        fs::create_dir_all(&out).unwrap();
+        for name in NAMES {
+            fs::write(out.join(name), "mine").unwrap();
+            let error = check_place(&out, None).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("of no report"), "{error}");
+            fs::remove_file(out.join(name)).unwrap();
+        }
+        fs::write(out.join("notes.txt"), "mine").unwrap();
+        check_place(&out, None).unwrap();
+    }
+
+    #[test]
+    fn a_report_may_be_replaced_but_not_the_scenario_that_is_run_from_it() {
+        let dir = tempfile::tempdir().unwrap();
+        write(&sample(), dir.path()).unwrap();
+        let (own, elsewhere) = (dir.path().join("scenario.toml"), dir.path().join("other.toml"));
+        fs::copy(&own, &elsewhere).unwrap();
+        check_place(dir.path(), None).unwrap();
+        check_place(dir.path(), Some(&elsewhere)).unwrap();
+        let error = check_place(dir.path(), Some(&own)).unwrap_err().to_string();
+        assert!(error.contains("the scenario that is to be run"), "{error}");
     }
 
     #[test]

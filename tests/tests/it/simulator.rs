@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use harness::Simulation;
+use harness::{Simulation, eventually, process, seconds};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::cli::ended_with;
@@ -268,6 +269,32 @@ async fn a_sweep_sums_up_its_seeds_and_names_those_that_failed() {
         assert_eq!(line.contains("said was"), failing.contains(&seed), "{line}");
     }
     assert!(mixed.stdout.contains(&format!("--seed {}", failing[0])), "how to see it: {mixed:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_is_stopped_ends_its_runs_and_leaves_nothing() {
+    let simulation = Simulation::default();
+    // Long enough to be in the middle of it.
+    let file = simulation.file("calm.toml", &CALM.replace("duration_s = 30", "duration_s = 36000"));
+    let temporary = simulation.dir().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut command = simulation.command(&["sweep", file, "--seeds", "1..4", "--jobs", "2"]);
+        let mut sweep = command.env("TMPDIR", &temporary).spawn().unwrap();
+        let pid = sweep.id().expect("it runs");
+        let runs = eventually("two runs at once", seconds(30), async || {
+            let runs = process::children(pid);
+            if runs.len() == 2 { Ok(runs) } else { Err(format!("{} runs", runs.len())) }
+        })
+        .await;
+        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+        assert_eq!(sweep.wait().await.unwrap().code(), Some(130));
+        eventually("the end of all runs", seconds(30), async || {
+            if runs.iter().all(|run| process::resident_bytes(*run).is_none()) { Ok(()) } else { Err("they run") }
+        })
+        .await;
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

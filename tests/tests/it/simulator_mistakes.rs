@@ -108,6 +108,17 @@ async fn a_directory_without_a_report_is_told_apart_from_a_damaged_one() {
 }
 
 #[tokio::test]
+async fn files_of_the_users_own_are_not_replaced_by_a_report() {
+    let simulation = Simulation::default();
+    let file = simulation.file("scenario.toml", CALM);
+    refused(&simulation, &simulation.sim(&["run", file, "--out", "."]).await, &["scenario.toml", "--out"]);
+    std::fs::create_dir(simulation.dir().join("site")).unwrap();
+    let page = simulation.file("site/index.html", "<p>mine</p>");
+    refused(&simulation, &simulation.sim(&["run", file, "--out", "site"]).await, &[page, "--out"]);
+    assert_eq!(std::fs::read_to_string(simulation.dir().join(file)).unwrap(), CALM);
+}
+
+#[tokio::test]
 async fn a_place_that_cannot_hold_the_report_is_told_before_the_run() {
     let simulation = Simulation::default();
     let file = simulation.file("calm.toml", CALM);
