@@ -118,8 +118,9 @@ mod tests {
         for (words, word) in [
             (&["run", "demo-100", "--set", "duration_s"][..], "write key=value"),
             (&["run", "demo-100", "--set", "duration_s=[1"], "cannot be read"),
-            (&["run", "demo-100", "--nodes", "0"], "--nodes"),
-            (&["run", "demo-100", "--seed", "x"], "--seed"),
+            (&["run", "demo-100", "--nodes", "0"], "write a number of hosts, 1 or more"),
+            (&["run", "demo-100", "--seed", "abc"], "write a whole number, 0 or more"),
+            (&["run", "demo-100", "--seed", "9223372036854775808"], "a seed is at most"),
             (&["sweep", "mixed"], "--seeds"),
             (&["sweep", "mixed", "--seeds", "9..1"], "smaller number first"),
             (&["sweep", "mixed", "--seeds", "1..3", "--jobs", "0"], "--jobs"),

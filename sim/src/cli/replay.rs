@@ -36,9 +36,10 @@ pub struct CompareArguments {
 pub fn replay(arguments: &ReplayArguments) -> Result<Verdict, Failure> {
     let before = read(&arguments.dir)?;
     let name = arguments.dir.join("report.json").display().to_string();
-    let scenario =
+    let mut scenario =
         Scenario::parse(&format!("the scenario in {name}"), &before.scenario_toml, &[]).map_err(Failure::because)?;
-    let after = watch::run(scenario, before.seed, arguments.quiet)?;
+    scenario.seed = before.seed;
+    let after = watch::run(scenario, arguments.quiet)?;
     print(&told(&before, &after))?;
     Ok((before.trace_hash == after.trace_hash).into())
 }

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use clap::{Args, FromArgMatches};
 
-use super::{Failure, Verdict, engine, failure::print, source::Chosen, watch};
+use super::{Failure, Verdict, engine, failure::print, seeds::seed, source::Chosen, watch};
 use crate::scenario::{Scenario, shipped::shipped};
 
 /// What to run, and what to leave.
@@ -13,7 +13,7 @@ pub struct RunArguments {
     #[command(flatten)]
     chosen: Chosen,
     /// Seeds everything; another seed is another story [default: the scenario's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     seed: Option<u64>,
     /// Where the report goes
     #[arg(long, value_name = "DIR", default_value = "sim-report")]
@@ -43,15 +43,15 @@ impl RunArguments {
 /// The scenario makes no sense, cannot be run, or its report cannot be written.
 pub fn run(arguments: &RunArguments) -> Result<Verdict, Failure> {
     let RunArguments { chosen, seed, out, json, quiet } = arguments;
-    let scenario = chosen.load()?;
+    let mut scenario = chosen.load()?;
     let no_place = |error: io::Error| {
         let out = out.display();
         Failure::NotDone(format!("cannot write the report to {out}: {error}; choose another place with --out"))
     };
     // Before the run: nobody wants to learn after an hour that there is no place for the report.
     engine::report::check_place(out, chosen.source.path()).map_err(no_place)?;
-    let seed = seed.unwrap_or(scenario.seed);
-    let report = watch::run(scenario, seed, *quiet)?;
+    scenario.seed = seed.unwrap_or(scenario.seed);
+    let report = watch::run(scenario, *quiet)?;
     let written = engine::report::write(&report, out);
     // What was found is told even if there is no place left for the report.
     if *json {

@@ -58,12 +58,16 @@ pub struct Chosen {
     /// A shipped scenario (see `sim list`), or the path of a file
     #[arg(value_name = "SCENARIO", default_value = shipped::DEMO)]
     pub source: Source,
-    /// Hosts in all that are not hostile; groups keep their proportions
-    #[arg(long, value_name = "N")]
+    /// Hosts in all that are not hostile; groups keep their proportions, as `--set` leaves them
+    #[arg(long, value_name = "N", value_parser = nodes)]
     pub nodes: Option<NonZeroUsize>,
     /// Put a value in place of the file's, such as group.members.count=50; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<Override>,
+}
+
+fn nodes(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "write a number of hosts, 1 or more")
 }
 
 impl Chosen {

@@ -22,11 +22,12 @@ use crate::{
 /// How often the progress is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(100);
 
-/// Runs a scenario and draws its progress, unless `quiet`.
+/// Runs a scenario with its seed and draws its progress, unless `quiet`.
 ///
 /// # Errors
 /// The scenario could not be run at all. A run in which something failed is a report like any other.
-pub fn run(scenario: Scenario, seed: u64, quiet: bool) -> Result<Report, Failure> {
+pub fn run(scenario: Scenario, quiet: bool) -> Result<Report, Failure> {
+    let seed = scenario.seed;
     let bar = Bar::new(&scenario.name, quiet);
     let progress = Arc::new(progress::Progress::default());
     let watched = Arc::clone(&progress);

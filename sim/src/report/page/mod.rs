@@ -11,6 +11,7 @@ use super::{
     Breach, Report,
     numbers::{command, tally, thousands},
 };
+use crate::scenario::{Scenario, shipped};
 
 /// The page.
 pub fn page(report: &Report) -> String {
@@ -80,15 +81,28 @@ fn broken(breach: &Breach) -> Markup {
 fn again(report: &Report) -> Markup {
     html! {
         h2 { "To run it again" }
-        p { "The scenario as it ships:" }
-        pre { (command(&report.scenario, report.seed)) }
+        @if is_as_shipped(report) {
+            p { "It came with the program:" }
+            pre { (command(&report.scenario, report.seed)) }
+        }
         p { "Exactly this one, with all that was set on the command line, in the directory of this page:" }
-        pre { (command("scenario.toml", report.seed)) "\nsim replay ." }
+        pre { "sim run scenario.toml\nsim replay ." }
         details {
             summary { "The scenario" }
             pre { (report.scenario_toml) }
         }
     }
+}
+
+/// Whether the scenario comes with the program, and nothing but the seed was changed in it.
+fn is_as_shipped(report: &Report) -> bool {
+    let as_shipped = |text| {
+        let mut scenario = Scenario::parse(&report.scenario, text, &[]).ok()?;
+        scenario.seed = report.seed;
+        scenario.to_toml().ok()
+    };
+    let text = shipped::find(&report.scenario).and_then(|shipped| as_shipped(shipped.text));
+    text.is_some_and(|text| text == report.scenario_toml)
 }
 
 #[cfg(test)]
@@ -122,7 +136,7 @@ mod tests {
             "host 4 closes",
             "99.9985 %",
             "/meshsub/1.1.0",
-            "sim run partition-heal --seed 42",
+            "sim run scenario.toml",
             "sim replay .",
             "messages said and durable",
             "phones",
@@ -130,6 +144,21 @@ mod tests {
         ] {
             assert!(page.contains(wanted), "{wanted}");
         }
+    }
+
+    #[test]
+    fn the_shipped_scenario_is_named_only_if_it_is_what_was_run() {
+        let named = |report: &Report| page(report).contains("sim run partition-heal --seed 42");
+        let mut report = sample();
+        assert!(!named(&report), "another of that name");
+        let text = shipped::find("partition-heal").unwrap().text;
+        let mut scenario = Scenario::parse("partition-heal.toml", text, &[]).unwrap();
+        scenario.seed = 42;
+        report.scenario_toml = scenario.to_toml().unwrap();
+        assert!(named(&report));
+        scenario.network.loss = 0.3;
+        report.scenario_toml = scenario.to_toml().unwrap();
+        assert!(!named(&report), "it was changed");
     }
 
     #[test]
