@@ -19,9 +19,15 @@ mod summary;
 mod sweep;
 mod watch;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    error::{ContextKind, ContextValue},
+};
 
 pub use self::failure::{Failure, Verdict};
 use self::{
@@ -29,6 +35,7 @@ use self::{
     run::RunArguments,
     sweep::SweepArguments,
 };
+use crate::scenario::shipped;
 
 /// Many Starling nodes in one process, in virtual time, from one seed.
 #[derive(Debug, Parser)]
@@ -63,6 +70,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Nobody may be reading; the exit code says the same.
             let _ = error.print();
+            if let Some(meant) = meant(&error) {
+                let _ = writeln!(io::stderr(), "\n{meant}");
+            }
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
@@ -70,6 +80,13 @@ pub fn main() -> ExitCode {
         Ok(verdict) => verdict.into(),
         Err(failure) => failure.report(),
     }
+}
+
+/// Whoever names a scenario and no command wants it run.
+fn meant(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let is_scenario = shipped::find(word).is_some() || word.ends_with(".toml");
+    is_scenario.then(|| format!("did you mean `sim run {word}`?"))
 }
 
 fn carry_out(command: &Command) -> Result<Verdict, Failure> {
@@ -130,6 +147,17 @@ mod tests {
             let error = parse(words).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             assert!(error.to_string().contains(word), "{words:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn whoever_names_a_scenario_without_a_command_is_told_how_to_run_it() {
+        for (word, told) in [
+            ("mixed", Some("did you mean `sim run mixed`?")),
+            ("mine.toml", Some("did you mean `sim run mine.toml`?")),
+            ("frobnicate", None),
+        ] {
+            assert_eq!(meant(&parse(&[word]).unwrap_err()).as_deref(), told);
         }
     }
 

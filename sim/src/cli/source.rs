@@ -114,3 +114,16 @@ impl Chosen {
         Failure::NotDone(format!("cannot read the scenario {name}: {error}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_shared_out_as_the_overrides_leave_the_groups() {
+        let overrides = vec!["group.members.count=12".parse().unwrap()];
+        let chosen = Chosen { source: "demo-100".parse().unwrap(), nodes: NonZeroUsize::new(8), overrides };
+        let counts: Vec<usize> = chosen.load().unwrap().groups.iter().map(|group| group.count).collect();
+        assert_eq!(counts, [2, 6]);
+    }
+}

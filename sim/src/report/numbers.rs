@@ -5,12 +5,12 @@ use std::path::Path;
 use super::{Outcome, Report, Unit, figure};
 
 /// What a figure of this name is counted in; unknown ones are just numbers.
-pub(super) fn unit_of(name: &str) -> Unit {
+pub(crate) fn unit_of(name: &str) -> Unit {
     figure(name).map_or(Unit::Count, |name| name.unit)
 }
 
 /// A value with its unit.
-pub(super) fn with_unit(value: f64, unit: Unit) -> String {
+pub(crate) fn with_unit(value: f64, unit: Unit) -> String {
     if !value.is_finite() {
         return "not measured".into();
     }
@@ -79,7 +79,7 @@ pub(super) fn bounds(check: &Outcome) -> String {
 }
 
 /// What a check found. Where rounding would make a failure look like its bound, every digit is shown.
-pub(super) fn found(check: &Outcome) -> String {
+pub(crate) fn found(check: &Outcome) -> String {
     let Some(value) = check.value else { return "not measured".into() };
     let unit = unit_of(&check.figure);
     let text = with_unit(value, unit);

@@ -72,7 +72,7 @@ fn broken(breach: &Breach, directory: &Path) -> String {
 }
 
 /// A table without lines, with these columns to the right.
-pub(super) fn columns(header: &[&str], right: &[usize]) -> Table {
+pub(crate) fn columns(header: &[&str], right: &[usize]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -85,7 +85,7 @@ pub(super) fn columns(header: &[&str], right: &[usize]) -> Table {
 }
 
 /// The table's lines and an empty one, without blanks at their ends.
-pub(super) fn printed(table: &Table) -> String {
+pub(crate) fn printed(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").chain(["\n".into()]).collect()
 }
 
