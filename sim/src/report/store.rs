@@ -6,8 +6,8 @@
 //! | `scenario.toml` | the scenario as it was run |
 //! | `index.html` | the page |
 //!
-//! Each file is written beside its name and then moved there: whoever looks sees a whole file or the one before. `report.json` comes last,
-//! so that a directory with one is complete.
+//! All files are written beside their names and then moved there: whoever looks sees a whole file or the one before, and a full disk leaves
+//! the report before as it was. `report.json` comes last, so that a directory with one is complete.
 
 use std::{
     fs, io,
@@ -27,7 +27,7 @@ pub const MAX_REPORT_BYTES: u64 = 64 * 1024 * 1024;
 
 const JSON: &str = "report.json";
 
-/// The files of a report.
+/// The files of a report, in the order in which they take their places.
 const NAMES: [&str; 3] = ["scenario.toml", "index.html", JSON];
 
 /// Why a report could not be read.
@@ -100,22 +100,20 @@ pub fn check_place(dir: &Path, scenario: Option<&Path>) -> io::Result<()> {
 /// Writes a report into a directory, which is made if need be. Files of an earlier report are replaced.
 pub fn write(report: &Report, dir: &Path) -> io::Result<()> {
     let report = &finite(report);
-    fs::create_dir_all(dir)?;
-    put(dir, "scenario.toml", report.scenario_toml.as_bytes())?;
-    put(dir, "index.html", page(report).as_bytes())?;
     let mut json = serde_json::to_vec_pretty(&Written { format: FORMAT, report })?;
     json.push(b'\n');
-    put(dir, JSON, &json)
-}
-
-fn put(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    let temporary = dir.join(format!(".{name}.{}", std::process::id()));
-    let moved = fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, dir.join(name)));
-    if moved.is_err() {
-        // Nothing is lost if it stays behind; the first error is the one to report.
-        let _ = fs::remove_file(&temporary);
+    let contents = [report.scenario_toml.clone().into_bytes(), page(report).into_bytes(), json];
+    let temporary = |name: &str| dir.join(format!(".{name}.{}", std::process::id()));
+    fs::create_dir_all(dir)?;
+    let written = NAMES.iter().zip(contents).try_for_each(|(name, content)| fs::write(temporary(name), content));
+    let done = written.and_then(|()| NAMES.iter().try_for_each(|name| fs::rename(temporary(name), dir.join(name))));
+    if done.is_err() {
+        for name in NAMES {
+            // Nothing is lost if it stays behind; the first error is the one to report.
+            let _ = fs::remove_file(temporary(name));
+        }
     }
-    moved
+    done
 }
 
 /// Reads the report in a directory.
@@ -191,6 +189,16 @@ mod tests {
         let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["index.html", "report.json", "scenario.toml"], "nothing temporary stays");
+    }
+
+    #[test]
+    fn a_report_that_cannot_be_written_whole_leaves_nothing_of_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let in_the_way = dir.path().join(format!(".{JSON}.{}", std::process::id()));
+        fs::create_dir(&in_the_way).unwrap();
+        write(&sample(), dir.path()).unwrap_err();
+        let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(names, [in_the_way]);
     }
 
     #[test]
