@@ -15,11 +15,12 @@ use crate::{
 /// A run in the making.
 ///
 /// ```no_run
-/// use sim::{Sim, scenario::What};
+/// use sim::{Sim, group, scenario::What};
 ///
 /// # fn main() -> Result<(), sim::progress::RunError> {
 /// let report = Sim::new(7)
-///     .nodes(50)
+///     .nodes(25)
+///     .group(group("more", 25))
 ///     .chat(1.0)
 ///     .at(60, What::Partition { sides: vec![vec!["nodes".into()], vec!["more".into()]] })
 ///     .at(90, What::Heal)

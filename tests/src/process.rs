@@ -27,7 +27,13 @@ pub fn group() -> i32 {
     i32::try_from(guard.id()).expect("process ids are small")
 }
 
-/// Resident memory of a process, in bytes. Linux only.
+/// The processes that a process has started and that have not ended. Linux only.
+pub fn children(pid: u32) -> Vec<u32> {
+    let pids = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Resident memory of a process, in bytes; what has ended has none. Linux only.
 pub fn resident_bytes(pid: u32) -> Option<u64> {
     status_field(pid, "VmRSS:")
 }

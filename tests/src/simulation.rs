@@ -46,10 +46,15 @@ impl Simulation {
     /// # Panics
     /// When it does not end within [`RUN_TIMEOUT`].
     pub async fn sim(&self, words: &[&str]) -> Output {
+        run_command_within(RUN_TIMEOUT, self.command(words), "").await
+    }
+
+    /// `sim` with these words, to be run in the directory.
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(sim_binary());
         command.args(words).current_dir(self.dir()).env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
         command.kill_on_drop(true).process_group(process::group());
-        run_command_within(RUN_TIMEOUT, command, "").await
+        command
     }
 
     /// Runs `sim run` with these words and `--json`, and returns the line.

@@ -8,18 +8,18 @@ use std::{
 /// Why a command did not come to an end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// It did not work. Exit code 1.
+    /// It could not be done, or makes no sense. Exit code 2.
     #[error("{0}")]
-    Failed(String),
-    /// It was asked for in a way that cannot work. Exit code 2.
-    #[error("{0}")]
-    Usage(String),
+    NotDone(String),
+    /// It was told to stop. Exit code 130, as shells give for Ctrl-C.
+    #[error("stopped")]
+    Stopped,
 }
 
 impl Failure {
-    /// A usage failure with the text of an error.
-    pub fn usage(error: impl std::fmt::Display) -> Self {
-        Self::Usage(error.to_string())
+    /// It could not be done, because of an error.
+    pub fn because(error: impl std::fmt::Display) -> Self {
+        Self::NotDone(error.to_string())
     }
 
     /// Says why on standard error, and gives the exit code.
@@ -27,8 +27,8 @@ impl Failure {
         // With standard error gone, the exit code has to do.
         let _ = writeln!(io::stderr(), "error: {self}");
         ExitCode::from(match self {
-            Self::Failed(_) => 1,
-            Self::Usage(_) => 2,
+            Self::NotDone(_) => 2,
+            Self::Stopped => 130,
         })
     }
 }
@@ -66,7 +66,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::Failed(format!("cannot write the output: {error}")))
+            Err(Failure::NotDone(format!("cannot write the output: {error}")))
         }
         _ => Ok(()),
     }

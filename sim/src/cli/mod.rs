@@ -3,8 +3,9 @@
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | every check passed, every invariant held; a replay was the same |
-//! | 1 | one did not, or the run could not be made; standard output or standard error says which |
-//! | 2 | wrong usage, such as a scenario that makes no sense |
+//! | 1 | one did not; standard output says which |
+//! | 2 | it could not be done: a scenario that makes no sense, a report that cannot be written; standard error says why |
+//! | 130 | a sweep was stopped |
 
 mod engine;
 mod failure;
@@ -13,13 +14,20 @@ mod replay;
 mod run;
 mod seeds;
 mod source;
+mod stop;
 mod summary;
 mod sweep;
 mod watch;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    error::{ContextKind, ContextValue},
+};
 
 pub use self::failure::{Failure, Verdict};
 use self::{
@@ -27,6 +35,7 @@ use self::{
     run::RunArguments,
     sweep::SweepArguments,
 };
+use crate::scenario::shipped;
 
 /// Many Starling nodes in one process, in virtual time, from one seed.
 #[derive(Debug, Parser)]
@@ -61,6 +70,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Nobody may be reading; the exit code says the same.
             let _ = error.print();
+            if let Some(meant) = meant(&error) {
+                let _ = writeln!(io::stderr(), "\n{meant}");
+            }
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
@@ -68,6 +80,13 @@ pub fn main() -> ExitCode {
         Ok(verdict) => verdict.into(),
         Err(failure) => failure.report(),
     }
+}
+
+/// Whoever names a scenario and no command wants it run.
+fn meant(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let is_scenario = shipped::find(word).is_some() || word.ends_with(".toml");
+    is_scenario.then(|| format!("did you mean `sim run {word}`?"))
 }
 
 fn carry_out(command: &Command) -> Result<Verdict, Failure> {
@@ -116,8 +135,9 @@ mod tests {
         for (words, word) in [
             (&["run", "demo-100", "--set", "duration_s"][..], "write key=value"),
             (&["run", "demo-100", "--set", "duration_s=[1"], "cannot be read"),
-            (&["run", "demo-100", "--nodes", "0"], "--nodes"),
-            (&["run", "demo-100", "--seed", "x"], "--seed"),
+            (&["run", "demo-100", "--nodes", "0"], "write a number of hosts, 1 or more"),
+            (&["run", "demo-100", "--seed", "abc"], "write a whole number, 0 or more"),
+            (&["run", "demo-100", "--seed", "9223372036854775808"], "a seed is at most"),
             (&["sweep", "mixed"], "--seeds"),
             (&["sweep", "mixed", "--seeds", "9..1"], "smaller number first"),
             (&["sweep", "mixed", "--seeds", "1..3", "--jobs", "0"], "--jobs"),
@@ -131,6 +151,17 @@ mod tests {
     }
 
     #[test]
+    fn whoever_names_a_scenario_without_a_command_is_told_how_to_run_it() {
+        for (word, told) in [
+            ("mixed", Some("did you mean `sim run mixed`?")),
+            ("mine.toml", Some("did you mean `sim run mine.toml`?")),
+            ("frobnicate", None),
+        ] {
+            assert_eq!(meant(&parse(&[word]).unwrap_err()).as_deref(), told);
+        }
+    }
+
+    #[test]
     fn a_scenario_that_makes_no_sense_is_wrong_usage() {
         for (words, word) in [
             (&["run", "lobby-100"][..], "did you mean \"lobby-1000\"?"),
@@ -139,9 +170,10 @@ mod tests {
             (&["run", "mixed", "--nodes", "2"], "--nodes: each of the 3 groups"),
             (&["sweep", "mixed", "--seeds", "1", "--set", "duration_s=0"], "--set duration_s=0"),
             (&["replay", "nowhere"], "nowhere"),
+            (&["run", "mixed", "--out", "Cargo.toml/report"], "cannot write the report to Cargo.toml/report"),
         ] {
             match carry_out(&parse(words).unwrap().unwrap()) {
-                Err(Failure::Usage(message)) => assert!(message.contains(word), "{words:?}: {message}"),
+                Err(Failure::NotDone(message)) => assert!(message.contains(word), "{words:?}: {message}"),
                 other => panic!("{words:?}: {other:?}"),
             }
         }

@@ -14,7 +14,7 @@ impl Bar {
     pub fn new(name: &str, quiet: bool) -> Self {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {elapsed_precise} {bar:24} {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {elapsed_precise} {bar:12} {wide_msg}") {
             bar.set_style(style);
         }
         bar.set_prefix(name.to_owned());

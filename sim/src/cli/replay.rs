@@ -36,9 +36,10 @@ pub struct CompareArguments {
 pub fn replay(arguments: &ReplayArguments) -> Result<Verdict, Failure> {
     let before = read(&arguments.dir)?;
     let name = arguments.dir.join("report.json").display().to_string();
-    let scenario =
-        Scenario::parse(&format!("the scenario in {name}"), &before.scenario_toml, &[]).map_err(Failure::usage)?;
-    let after = watch::run(scenario, before.seed, arguments.quiet)?;
+    let mut scenario =
+        Scenario::parse(&format!("the scenario in {name}"), &before.scenario_toml, &[]).map_err(Failure::because)?;
+    scenario.seed = before.seed;
+    let after = watch::run(scenario, arguments.quiet)?;
     print(&told(&before, &after))?;
     Ok((before.trace_hash == after.trace_hash).into())
 }
@@ -54,7 +55,7 @@ pub fn compare(arguments: &CompareArguments) -> Result<Verdict, Failure> {
 }
 
 fn read(dir: &Path) -> Result<Report, Failure> {
-    engine::report::read(dir).map_err(Failure::usage)
+    engine::report::read(dir).map_err(Failure::because)
 }
 
 /// What a replay showed, in words.

@@ -1,10 +1,10 @@
 //! `sim run`: one scenario, one report. And `sim list`.
 
-use std::{fs, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use clap::{Args, FromArgMatches};
 
-use super::{Failure, Verdict, engine, failure::print, source::Chosen, watch};
+use super::{Failure, Verdict, engine, failure::print, seeds::seed, source::Chosen, watch};
 use crate::scenario::{Scenario, shipped::shipped};
 
 /// What to run, and what to leave.
@@ -13,7 +13,7 @@ pub struct RunArguments {
     #[command(flatten)]
     chosen: Chosen,
     /// Seeds everything; another seed is another story [default: the scenario's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     seed: Option<u64>,
     /// Where the report goes
     #[arg(long, value_name = "DIR", default_value = "sim-report")]
@@ -43,18 +43,24 @@ impl RunArguments {
 /// The scenario makes no sense, cannot be run, or its report cannot be written.
 pub fn run(arguments: &RunArguments) -> Result<Verdict, Failure> {
     let RunArguments { chosen, seed, out, json, quiet } = arguments;
-    let scenario = chosen.load()?;
+    let mut scenario = chosen.load()?;
+    let no_place = |error: io::Error| {
+        let out = out.display();
+        Failure::NotDone(format!("cannot write the report to {out}: {error}; choose another place with --out"))
+    };
     // Before the run: nobody wants to learn after an hour that there is no place for the report.
-    let no_place =
-        |error| format!("cannot write the report to {}: {error}; choose another place with --out", out.display());
-    fs::create_dir_all(out).map_err(|error| Failure::Usage(no_place(error)))?;
-    let seed = seed.unwrap_or(scenario.seed);
-    let report = watch::run(scenario, seed, *quiet)?;
-    engine::report::write(&report, out).map_err(|error| Failure::Failed(no_place(error)))?;
+    engine::report::check_place(out, chosen.source.path()).map_err(no_place)?;
+    scenario.seed = seed.unwrap_or(scenario.seed);
+    let report = watch::run(scenario, *quiet)?;
+    let written = engine::report::write(&report, out);
+    // What was found is told even if there is no place left for the report.
     if *json {
         print(&engine::report::json_line(&report))?;
     } else if !quiet {
         print(&engine::report::table(&report, out))?;
+    }
+    written.map_err(no_place)?;
+    if !json && !quiet {
         print(&format!("The report is in {}", out.join("index.html").display()))?;
     }
     Ok(report.passed().into())
@@ -67,7 +73,7 @@ pub fn run(arguments: &RunArguments) -> Result<Verdict, Failure> {
 pub fn list() -> Result<Verdict, Failure> {
     let mut lines = Vec::new();
     for it in shipped() {
-        let scenario = Scenario::parse(it.name, it.text, &[]).map_err(Failure::usage)?;
+        let scenario = Scenario::parse(it.name, it.text, &[]).map_err(Failure::because)?;
         lines.push(format!("{:<16}{}", it.name, scenario.summary));
     }
     lines.push("\nRun one with: sim run NAME. What a file of your own can say: docs/SCENARIOS.md".into());

@@ -5,6 +5,9 @@ use std::{collections::BTreeSet, str::FromStr};
 /// Seeds of one sweep, at most: at a second each, a day of one core.
 pub const MAX_SEEDS: u64 = 100_000;
 
+/// The largest seed: what a scenario's file has a place for.
+pub const MAX_SEED: u64 = i64::MAX as u64;
+
 /// Seeds, each once, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seeds(pub BTreeSet<u64>);
@@ -15,6 +18,9 @@ pub enum SeedsError {
     /// Not a number.
     #[error("\"{0}\" is no seed; write a number, a range with both ends (1..50), or several with commas (1,5,9)")]
     Number(String),
+    /// More than [`MAX_SEED`].
+    #[error("a seed is at most {MAX_SEED}")]
+    TooLarge,
     /// The end comes before the beginning.
     #[error("the range {0} is empty; write the smaller number first")]
     Empty(String),
@@ -36,6 +42,9 @@ impl FromStr for Seeds {
             if last < first {
                 return Err(SeedsError::Empty(part.into()));
             }
+            if last > MAX_SEED {
+                return Err(SeedsError::TooLarge);
+            }
             if seeds.len() as u64 + (last - first) >= MAX_SEEDS {
                 return Err(SeedsError::TooMany);
             }
@@ -43,6 +52,15 @@ impl FromStr for Seeds {
         }
         Ok(Self(seeds))
     }
+}
+
+/// One seed, as `--seed` takes it.
+///
+/// # Errors
+/// In words: it is no number, or too large.
+pub fn seed(text: &str) -> Result<u64, String> {
+    let number = text.trim().parse().map_err(|_| "write a whole number, 0 or more".to_owned())?;
+    if number > MAX_SEED { Err(SeedsError::TooLarge.to_string()) } else { Ok(number) }
 }
 
 fn number(text: &str) -> Result<u64, SeedsError> {
@@ -63,7 +81,7 @@ mod tests {
             ("1..=4", vec![1, 2, 3, 4]),
             ("1,5,9", vec![1, 5, 9]),
             ("7..8, 2, 8", vec![2, 7, 8]),
-            ("18446744073709551615", vec![u64::MAX]),
+            ("9223372036854775807", vec![MAX_SEED]),
         ] {
             assert_eq!(text.parse::<Seeds>(), Ok(Seeds(seeds.into_iter().collect())), "{text}");
         }
@@ -76,7 +94,9 @@ mod tests {
         }
         assert_eq!("5..1".parse::<Seeds>(), Err(SeedsError::Empty("5..1".into())));
         assert_eq!("1..100001".parse::<Seeds>(), Err(SeedsError::TooMany));
-        assert_eq!("0..18446744073709551615".parse::<Seeds>(), Err(SeedsError::TooMany));
+        assert_eq!("0..9223372036854775807".parse::<Seeds>(), Err(SeedsError::TooMany));
+        assert_eq!("9223372036854775808".parse::<Seeds>(), Err(SeedsError::TooLarge));
+        assert!(seed("9223372036854775807").is_ok() && seed("9223372036854775808").is_err() && seed("abc").is_err());
         assert_eq!("1..100000".parse::<Seeds>().unwrap().0.len(), 100_000);
     }
 

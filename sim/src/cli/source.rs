@@ -1,6 +1,12 @@
 //! Which scenario a command is about, and what is changed in it.
 
-use std::{convert::Infallible, fmt, fs, num::NonZeroUsize, path::PathBuf, str::FromStr};
+use std::{
+    convert::Infallible,
+    fmt, fs,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::Args;
 
@@ -17,6 +23,16 @@ pub enum Source {
     Shipped(&'static Shipped),
     /// A file.
     File(PathBuf),
+}
+
+impl Source {
+    /// The file, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Shipped(_) => None,
+            Self::File(path) => Some(path),
+        }
+    }
 }
 
 impl FromStr for Source {
@@ -42,12 +58,16 @@ pub struct Chosen {
     /// A shipped scenario (see `sim list`), or the path of a file
     #[arg(value_name = "SCENARIO", default_value = shipped::DEMO)]
     pub source: Source,
-    /// Hosts in all that are not hostile; groups keep their proportions
-    #[arg(long, value_name = "N")]
+    /// Hosts in all that are not hostile; groups keep their proportions, as `--set` leaves them
+    #[arg(long, value_name = "N", value_parser = nodes)]
     pub nodes: Option<NonZeroUsize>,
     /// Put a value in place of the file's, such as group.members.count=50; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<Override>,
+}
+
+fn nodes(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "write a number of hosts, 1 or more")
 }
 
 impl Chosen {
@@ -63,10 +83,10 @@ impl Chosen {
                 (path.display().to_string(), text)
             }
         };
-        let scenario = Scenario::parse(&name, &text, &self.overrides).map_err(Failure::usage)?;
+        let scenario = Scenario::parse(&name, &text, &self.overrides).map_err(Failure::because)?;
         match self.nodes {
             Some(nodes) => {
-                scenario.with_nodes(nodes.get()).map_err(|error| Failure::usage(format!("--nodes: {error}")))
+                scenario.with_nodes(nodes.get()).map_err(|error| Failure::because(format!("--nodes: {error}")))
             }
             None => Ok(scenario),
         }
@@ -89,8 +109,21 @@ impl Chosen {
         let looks_like_a_path = name.contains(['/', '\\', '.']);
         if error.kind() == std::io::ErrorKind::NotFound && !looks_like_a_path {
             let names: Vec<&str> = shipped::shipped().iter().map(|shipped| shipped.name).collect();
-            return Failure::Usage(format!("there is no scenario \"{name}\"{}", instead(&name, &names, '"')));
+            return Failure::NotDone(format!("there is no scenario \"{name}\"{}", instead(&name, &names, '"')));
         }
-        Failure::Usage(format!("cannot read the scenario {name}: {error}"))
+        Failure::NotDone(format!("cannot read the scenario {name}: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_shared_out_as_the_overrides_leave_the_groups() {
+        let overrides = vec!["group.members.count=12".parse().unwrap()];
+        let chosen = Chosen { source: "demo-100".parse().unwrap(), nodes: NonZeroUsize::new(8), overrides };
+        let counts: Vec<usize> = chosen.load().unwrap().groups.iter().map(|group| group.count).collect();
+        assert_eq!(counts, [2, 6]);
     }
 }

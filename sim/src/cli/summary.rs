@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{Table, presets};
-
 use super::source::Chosen;
-use crate::report::{Outcome, Report};
+use crate::report::{Outcome, Report, columns, found, printed, unit_of, with_unit};
 
 /// Seeds up to which each has a line, whether it failed or not.
 const MAX_LINES: usize = 20;
@@ -39,11 +37,7 @@ impl Run {
 
     fn failed_checks(&self) -> String {
         let failed = self.checks.iter().filter(|check| !check.passed);
-        let say = |check: &Outcome| match check.value {
-            Some(value) => format!("{} was {}", check.figure, number(value)),
-            None => format!("{} was not measured", check.figure),
-        };
-        failed.map(say).collect::<Vec<_>>().join(", ")
+        failed.map(|check| format!("{} was {}", check.figure, found(check))).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -51,31 +45,27 @@ impl Run {
 pub fn summary(chosen: &Chosen, runs: &[Run]) -> String {
     let failed: Vec<&Run> = runs.iter().filter(|run| !run.passed()).collect();
     let shown: Vec<&Run> = if runs.len() <= MAX_LINES { runs.iter().collect() } else { failed.clone() };
-    let mut parts = Vec::new();
+    let mut text = String::new();
     if !shown.is_empty() {
-        parts.push(lines(&shown));
+        text += &lines(&shown);
     }
-    let spread = spread(runs);
-    if !spread.is_empty() {
-        parts.push(spread);
-    }
-    parts.push(format!("{} of {} passed", runs.len() - failed.len(), runs.len()));
+    text += &spread(runs);
+    text += &format!("{} of {} passed", runs.len() - failed.len(), runs.len());
     if let Some(first) = failed.first() {
         let words = chosen.words().iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
-        parts.push(format!("To see one that failed: sim run {words} --seed {}", first.seed));
+        text += &format!("\nTo see one that failed: sim run {words} --seed {}", first.seed);
     }
-    parts.join("\n\n")
+    text
 }
 
 fn lines(runs: &[&Run]) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["seed", "passed", "failed checks", "broken"]);
+    let mut table = columns(&["seed", "passed", "failed checks", "broken"], &[0]);
     for run in runs {
         let passed = if run.passed() { "yes" } else { "no" };
         let trouble = run.trouble.clone().unwrap_or_default();
         table.add_row([run.seed.to_string(), passed.to_owned(), run.failed_checks(), trouble]);
     }
-    table.to_string()
+    printed(&table)
 }
 
 /// The least, the middle and the most of each figure that was checked.
@@ -88,26 +78,19 @@ fn spread(runs: &[Run]) -> String {
     if figures.is_empty() {
         return String::new();
     }
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["figure", "least", "middle", "most"]);
+    let mut table = columns(&["figure", "least", "middle", "most"], &[1, 2, 3]);
     for (figure, mut values) in figures {
         values.sort_by(f64::total_cmp);
-        let at = |index: usize| values.get(index).map_or_else(String::new, |value| number(*value));
+        let at = |index: usize| values.get(index).map_or_else(String::new, |value| with_unit(*value, unit_of(figure)));
         table.add_row([figure.to_owned(), at(0), at(values.len() / 2), at(values.len() - 1)]);
     }
-    table.to_string()
+    printed(&table)
 }
 
 /// A word as a shell takes it for one.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,".contains(c);
     if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-}
-
-/// A number with as many digits as matter.
-fn number(value: f64) -> String {
-    let text = if value.abs() >= 1000.0 { format!("{value:.0}") } else { format!("{value:.5}") };
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 #[cfg(test)]
@@ -136,20 +119,21 @@ mod tests {
         runs[8].trouble = Some("something lost".into());
         let text = summary(&chosen(), &runs);
         for words in
-            ["delivered was 0.5", "something lost", "28 of 30 passed", "sim run mixed --set network.loss=0.1 --seed 7"]
+            ["delivered was 50 %", "something lost", "28 of 30 passed", "sim run mixed --set network.loss=0.1 --seed 7"]
         {
             assert!(text.contains(words), "{words}: {text}");
         }
         assert_eq!(text.lines().filter(|line| line.contains(" no ")).count(), 2, "{text}");
-        assert!(!text.lines().any(|line| line.contains(" yes ")), "{text}");
+        assert!(!text.lines().any(|line| line.ends_with(" yes")), "{text}");
     }
 
     #[test]
     fn a_short_sweep_shows_every_seed_and_how_figures_spread() {
         let text = summary(&chosen(), &[run(1, 0.9), run(2, 1.0), run(3, 0.95)]);
-        assert_eq!(text.lines().filter(|line| line.contains(" yes ")).count(), 3, "{text}");
+        assert_eq!(text.lines().filter(|line| line.ends_with(" yes")).count(), 3, "{text}");
+        assert!(text.lines().all(|line| line == line.trim_end()), "{text:?}");
         let line = text.lines().find(|line| line.contains("delivered")).unwrap();
-        assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["delivered", "0.9", "0.95", "1"]);
+        assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["delivered", "90", "%", "95", "%", "100", "%"]);
     }
 
     #[test]
@@ -157,10 +141,5 @@ mod tests {
         assert_eq!(quoted("network.loss=0.1"), "network.loss=0.1");
         assert_eq!(quoted("name=it's"), r"'name=it'\''s'");
         assert_eq!(quoted("event=[]"), "'event=[]'");
-    }
-
-    #[test]
-    fn numbers_have_the_digits_that_matter() {
-        assert_eq!([0.0, 0.99991, 12.5, 12345.6, 100.0].map(number), ["0", "0.99991", "12.5", "12346", "100"]);
     }
 }

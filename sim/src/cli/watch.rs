@@ -22,11 +22,12 @@ use crate::{
 /// How often the progress is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(100);
 
-/// Runs a scenario and draws its progress, unless `quiet`.
+/// Runs a scenario with its seed and draws its progress, unless `quiet`.
 ///
 /// # Errors
 /// The scenario could not be run at all. A run in which something failed is a report like any other.
-pub fn run(scenario: Scenario, seed: u64, quiet: bool) -> Result<Report, Failure> {
+pub fn run(scenario: Scenario, quiet: bool) -> Result<Report, Failure> {
+    let seed = scenario.seed;
     let bar = Bar::new(&scenario.name, quiet);
     let progress = Arc::new(progress::Progress::default());
     let watched = Arc::clone(&progress);
@@ -45,12 +46,12 @@ pub fn run(scenario: Scenario, seed: u64, quiet: bool) -> Result<Report, Failure
             Ok(report) => {
                 bar.clear();
                 let _ = runner.join();
-                return report.map_err(|error| Failure::Failed(error.to_string()));
+                return report.map_err(|error| Failure::NotDone(error.to_string()));
             }
             Err(RecvTimeoutError::Disconnected) => {
                 bar.clear();
                 let message = "the run panicked, see above: a mistake in the program; the seed shows it again";
-                return Err(Failure::Failed(message.into()));
+                return Err(Failure::NotDone(message.into()));
             }
         }
     }

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// What is remembered of a host's latest doings, for the case that an invariant breaks.
-pub const RECENT_EVENTS: usize = 16;
+pub const RECENT_EVENTS: usize = 10;
 
 /// A host.
 pub struct Host {

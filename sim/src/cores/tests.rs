@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::run;
+use super::{host::RECENT_EVENTS, run};
 use crate::progress::Progress;
 use crate::{
     report::Report,
@@ -129,4 +129,22 @@ fn what_a_run_leaves_out_is_said_and_what_it_cannot_do_refused() {
         "#,
     );
     assert!(run(hostile, 1, Arc::new(Progress::default())).is_err());
+}
+
+#[test]
+fn a_breach_tells_what_hosts_did_last_and_what_the_scenario_did() {
+    let mut slow = scenario(
+        r#"
+        duration_s = 60
+        network = { regions = ["east", "west"], latency_ms = [[3000, 3000], [3000, 3000]] }
+        group = [{ name = "all", count = 4 }]
+        workload.chat = [{ room = "lobby", rate_per_s = 0.5, from_s = 20 }]
+        invariants = { converge_s = 2 }
+        "#,
+    );
+    slow.events = vec![Event { at_s: 5, what: parted() }, Event { at_s: 10, what: What::Heal }];
+    let told = play(&slow, 1).breach.unwrap().last_events;
+    assert!(told.iter().any(|line| line.contains("the network heals")), "{told:#?}");
+    assert!(told.iter().any(|line| line.contains("Showed")), "{told:#?}");
+    assert!(told.len() <= 5 * RECENT_EVENTS, "{told:#?}");
 }

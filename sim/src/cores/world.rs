@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{
     agreement::Agreement,
     graph::Mesh,
-    host::{Did, Host},
+    host::{Did, Host, RECENT_EVENTS},
     ledger::Ledger,
     message::What,
     paths::Paths,
@@ -217,7 +217,9 @@ impl World {
         if self.breach.is_some() {
             return;
         }
-        let mut lines: Vec<(u64, String)> = Vec::new();
+        let last = self.marks.iter().skip(self.marks.len().saturating_sub(RECENT_EVENTS));
+        let told = |mark: &Mark| ((mark.at_s * 1e6) as u64, format!("{:.6} s, {}", mark.at_s, mark.text));
+        let mut lines: Vec<(u64, String)> = last.map(told).collect();
         for host in hosts.iter().take(SHOWN_HOSTS) {
             lines.extend(self.hosts[*host as usize].recent.lines(*host));
         }

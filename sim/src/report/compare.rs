@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{
-    Better, Report, Unit,
-    numbers::{plain, thousands, unit_of, verdict, with_unit},
+    Better, Outcome, Report, Unit,
+    numbers::{bounds, plain, tally, thousands, unit_of, verdict, with_unit},
     table::{columns, figures, printed},
 };
 
@@ -36,12 +36,13 @@ fn header(before: &Report, after: &Report) -> String {
         let name = plain(&report.scenario);
         let hosts = thousands(report.hosts as f64, 0);
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{word:<7} {name}, seed {}, {hosts} hosts, {}", report.seed, plain(&report.version));
+        let (seed, version) = (report.seed, plain(&report.version));
+        let _ = writeln!(text, "{word:<7} {name}, seed {seed}, {hosts} hosts, {version}; {}", tally(report));
     }
     let notes = [
         (before.scenario != after.scenario, "these are different scenarios"),
         (
-            before.scenario == after.scenario && before.scenario_toml != after.scenario_toml,
+            before.scenario == after.scenario && !same_but_for_the_seed(before, after),
             "the scenario was changed in between",
         ),
         (before.seed != after.seed, "the seeds differ, so chance has a part in every difference"),
@@ -51,6 +52,15 @@ fn header(before: &Report, after: &Report) -> String {
         let _ = writeln!(text, "note    {note}");
     }
     text + "\n"
+}
+
+/// The seed stands in the scenario, in a line of its own before all tables.
+fn same_but_for_the_seed(before: &Report, after: &Report) -> bool {
+    let lines = |report: &'_ Report| -> Vec<String> {
+        let lines = report.scenario_toml.lines().filter(|line| !line.starts_with("seed = "));
+        lines.map(str::to_owned).collect()
+    };
+    lines(before) == lines(after)
 }
 
 fn row(name: &str, before: Option<f64>, after: Option<f64>) -> [String; 5] {
@@ -99,16 +109,26 @@ fn judged(name: &str, before: f64, after: f64) -> &'static str {
     }
 }
 
+/// A check as one is named in a line.
+fn told(check: &Outcome) -> String {
+    format!("{} {}", plain(&check.figure), bounds(check))
+}
+
 fn changed_checks(before: &Report, after: &Report) -> String {
     let mut text = String::new();
+    let same = |one: &Outcome, other: &Outcome| {
+        (&one.figure, one.at_least, one.at_most) == (&other.figure, other.at_least, other.at_most)
+    };
     for check in &after.checks {
-        let same = |old: &&super::Outcome| {
-            (&old.figure, old.at_least, old.at_most) == (&check.figure, check.at_least, check.at_most)
-        };
-        if let Some(old) = before.checks.iter().find(same).filter(|old| old.passed != check.passed) {
-            let (old, new) = (verdict(old.passed), verdict(check.passed));
-            let _ = writeln!(text, "check {}: {old} before, {new} after", plain(&check.figure));
+        let old = before.checks.iter().find(|old| same(old, check));
+        if old.is_some_and(|old| old.passed == check.passed) {
+            continue;
         }
+        let old = old.map_or("not checked", |old| verdict(old.passed));
+        let _ = writeln!(text, "check {}: {old} before, {} after", told(check), verdict(check.passed));
+    }
+    for gone in before.checks.iter().filter(|old| !after.checks.iter().any(|check| same(old, check))) {
+        let _ = writeln!(text, "check {}: {} before, not checked after", told(gone), verdict(gone.passed));
     }
     for (was, is) in [("before", (before, after)), ("after", (after, before))] {
         if let (Some(breach), None) = (&is.0.breach, &is.1.breach) {
@@ -122,7 +142,7 @@ fn changed_checks(before: &Report, after: &Report) -> String {
 }
 
 fn traces(before: &Report, after: &Report) -> String {
-    if before.scenario_toml != after.scenario_toml || before.seed != after.seed {
+    if !same_but_for_the_seed(before, after) || before.seed != after.seed {
         return String::new();
     }
     match parting_s(before, after) {
@@ -136,7 +156,7 @@ fn traces(before: &Report, after: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Outcome, sample};
+    use crate::report::sample;
 
     fn line<'a>(text: &'a str, start: &str) -> &'a str {
         text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("no line {start:?} in\n{text}"))
@@ -183,11 +203,39 @@ mod tests {
         let mut after = sample();
         after.breach = None;
         after.checks[1].passed = true;
-        after.checks.push(Outcome { figure: "said".into(), ..after.checks[0].clone() });
+        after.checks.push(Outcome { figure: "said".into(), at_least: Some(1.0), ..after.checks[0].clone() });
         let text = compare(&sample(), &after);
-        assert!(text.contains("check latency_p99_ms: FAIL before, pass after\n"), "{text}");
+        assert!(text.contains("check latency_p99_ms ≤ 300 ms: FAIL before, pass after\n"), "{text}");
         assert!(text.contains("invariant broken only before: replicas that can talk converge\n"), "{text}");
-        assert!(!text.contains("check said") && !text.contains("check delivered"), "{text}");
+        assert!(text.contains("check said ≥ 1: not checked before, pass after\n"), "{text}");
+        assert!(!text.contains("check delivered"), "{text}");
+        let back = compare(&after, &sample());
+        assert!(back.contains("check said ≥ 1: pass before, not checked after\n"), "{back}");
+    }
+
+    #[test]
+    fn a_run_that_failed_is_called_so_in_the_first_lines() {
+        let mut after = sample();
+        after.breach = None;
+        after.checks.truncate(1);
+        let text = compare(&sample(), &after);
+        assert!(line(&text, "before ").ends_with("FAILED: an invariant broke, and 1 of 3 checks passed"), "{text}");
+        assert!(line(&text, "after ").ends_with("passed: 1 of 1 checks passed"), "{text}");
+    }
+
+    #[test]
+    fn what_depends_on_how_busy_the_machine_was_is_neither_better_nor_worse() {
+        let mut after = sample();
+        after.figures.insert("speed".into(), 10.0);
+        let text = compare(&sample(), &after);
+        assert_eq!(words(line(&text, "speed")), ["speed", "48", "10", "-79.2", "%", "↓"]);
+    }
+
+    #[test]
+    fn another_seed_is_no_change_of_the_scenario() {
+        let of_seed = |seed: u64| Report { scenario_toml: format!("seed = {seed}\nloss = 0.1\n"), seed, ..sample() };
+        let text = compare(&of_seed(1), &of_seed(2));
+        assert!(text.contains("the seeds differ") && !text.contains("was changed"), "{text}");
     }
 
     #[test]

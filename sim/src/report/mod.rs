@@ -31,8 +31,10 @@ pub use checks::check;
 pub use compare::{compare, parting_s};
 pub use model::*;
 pub use names::*;
+pub(crate) use numbers::{found, unit_of, with_unit};
 pub use page::page;
 #[cfg(test)]
 pub(crate) use sample::sample;
-pub use store::{FORMAT, MAX_REPORT_BYTES, ReadError, json_line, read, write};
+pub use store::{FORMAT, MAX_REPORT_BYTES, ReadError, check_place, json_line, read, write};
 pub use table::table;
+pub(crate) use table::{columns, printed};

@@ -11,7 +11,7 @@ pub struct Report {
     pub scenario: String,
     /// Its one line.
     pub summary: String,
-    /// The scenario itself, overrides included, as TOML: enough, with the seed, to run it again.
+    /// The scenario itself, overrides and seed included, as TOML: enough to run it again.
     pub scenario_toml: String,
     /// The seed.
     pub seed: u64,

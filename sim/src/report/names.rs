@@ -22,7 +22,7 @@ pub enum Better {
     Higher,
     /// Less is better.
     Lower,
-    /// It only describes the run.
+    /// It only describes the run, or how busy the machine was that made it.
     Neither,
 }
 
@@ -84,7 +84,7 @@ pub const FIGURES: &[Name] = &[
         "heal_to_equal_s",
         Unit::Seconds,
         Better::Lower,
-        "from the last heal until all hosts of each room hold the same",
+        "from the last heal until all hosts of each room held what was said before it; not measured if they never did",
     ),
     name("lookups", Unit::Count, Better::Neither, "Kademlia lookups begun"),
     name("lookups_found", Unit::Share, Better::Higher, "of the lookups for keys whose provider was up: found one"),
@@ -106,14 +106,14 @@ pub const FIGURES: &[Name] = &[
     ),
     name("banned_honest", Unit::Count, Better::Lower, "honest hosts that honest hosts keep out"),
     name("banned_hostile", Unit::Share, Better::Higher, "hostile hosts that at least one honest host keeps out"),
-    name("memory_per_host", Unit::Bytes, Better::Lower, "memory of this process at its most, by hosts"),
+    name("memory_per_host", Unit::Bytes, Better::Neither, "memory of this process at its most, by hosts"),
     name(
         "cpu_per_host_us_s",
         Unit::Count,
-        Better::Lower,
+        Better::Neither,
         "microseconds of processor that a host costs a virtual second",
     ),
-    name("speed", Unit::Count, Better::Higher, "virtual seconds in a real second"),
+    name("speed", Unit::Count, Better::Neither, "virtual seconds in a real second"),
 ];
 
 /// Numbers over time.

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use super::{Outcome, Unit, figure};
+use super::{Outcome, Report, Unit, figure};
 
 /// What a figure of this name is counted in; unknown ones are just numbers.
-pub(super) fn unit_of(name: &str) -> Unit {
+pub(crate) fn unit_of(name: &str) -> Unit {
     figure(name).map_or(Unit::Count, |name| name.unit)
 }
 
 /// A value with its unit.
-pub(super) fn with_unit(value: f64, unit: Unit) -> String {
+pub(crate) fn with_unit(value: f64, unit: Unit) -> String {
     if !value.is_finite() {
         return "not measured".into();
     }
@@ -79,7 +79,7 @@ pub(super) fn bounds(check: &Outcome) -> String {
 }
 
 /// What a check found. Where rounding would make a failure look like its bound, every digit is shown.
-pub(super) fn found(check: &Outcome) -> String {
+pub(crate) fn found(check: &Outcome) -> String {
     let Some(value) = check.value else { return "not measured".into() };
     let unit = unit_of(&check.figure);
     let text = with_unit(value, unit);
@@ -95,10 +95,12 @@ pub(super) fn verdict(passed: bool) -> &'static str {
     if passed { "pass" } else { "FAIL" }
 }
 
-/// How the checks went, in one line.
-pub(super) fn tally(checks: &[Outcome]) -> String {
-    let passed = checks.iter().filter(|check| check.passed).count();
-    format!("{passed} of {} checks passed", checks.len())
+/// How the run went, in one line.
+pub(super) fn tally(report: &Report) -> String {
+    let verdict = if report.passed() { "passed" } else { "FAILED" };
+    let broken = if report.breach.is_some() { "an invariant broke, and " } else { "" };
+    let passed = report.checks.iter().filter(|check| check.passed).count();
+    format!("{verdict}: {broken}{passed} of {} checks passed", report.checks.len())
 }
 
 /// A string from a file, for a terminal: control characters, which could move the cursor or change colours, show as dots.

@@ -6,8 +6,8 @@
 //! | `scenario.toml` | the scenario as it was run |
 //! | `index.html` | the page |
 //!
-//! Each file is written beside its name and then moved there: whoever looks sees a whole file or the one before. `report.json` comes last,
-//! so that a directory with one is complete.
+//! All files are written beside their names and then moved there: whoever looks sees a whole file or the one before, and a full disk leaves
+//! the report before as it was. `report.json` comes last, so that a directory with one is complete.
 
 use std::{
     fs, io,
@@ -26,6 +26,9 @@ pub const FORMAT: u32 = 1;
 pub const MAX_REPORT_BYTES: u64 = 64 * 1024 * 1024;
 
 const JSON: &str = "report.json";
+
+/// The files of a report, in the order in which they take their places.
+const NAMES: [&str; 3] = ["scenario.toml", "index.html", JSON];
 
 /// Why a report could not be read.
 #[derive(Debug, Error)]
@@ -71,25 +74,46 @@ struct Head {
     format: u32,
 }
 
+/// Whether [`write()`] may put a report there, from what can be seen before: nothing is made. `scenario` is the file that the report
+/// will be about, if it is one.
+///
+/// # Errors
+/// The system does not let us, or files of somebody else would be replaced.
+pub fn check_place(dir: &Path, scenario: Option<&Path>) -> io::Result<()> {
+    let there = dir.ancestors().find(|dir| dir.symlink_metadata().is_ok()).unwrap_or(Path::new("."));
+    tempfile::tempfile_in(there)?;
+    let taken = |why: String| Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+    let scenario = scenario.and_then(|path| path.canonicalize().ok());
+    for name in NAMES {
+        let path = dir.join(name);
+        if scenario.is_some() && path.canonicalize().ok() == scenario {
+            return taken(format!("{} would be replaced, the scenario that is to be run", path.display()));
+        }
+        let is_a_report = || matches!(read(dir), Ok(_) | Err(ReadError::Newer { .. }));
+        if path.symlink_metadata().is_ok() && !is_a_report() {
+            return taken(format!("{} would be replaced, and is of no report", path.display()));
+        }
+    }
+    Ok(())
+}
+
 /// Writes a report into a directory, which is made if need be. Files of an earlier report are replaced.
 pub fn write(report: &Report, dir: &Path) -> io::Result<()> {
     let report = &finite(report);
-    fs::create_dir_all(dir)?;
-    put(dir, "scenario.toml", report.scenario_toml.as_bytes())?;
-    put(dir, "index.html", page(report).as_bytes())?;
     let mut json = serde_json::to_vec_pretty(&Written { format: FORMAT, report })?;
     json.push(b'\n');
-    put(dir, JSON, &json)
-}
-
-fn put(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    let temporary = dir.join(format!(".{name}.{}", std::process::id()));
-    let moved = fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, dir.join(name)));
-    if moved.is_err() {
-        // Nothing is lost if it stays behind; the first error is the one to report.
-        let _ = fs::remove_file(&temporary);
+    let contents = [report.scenario_toml.clone().into_bytes(), page(report).into_bytes(), json];
+    let temporary = |name: &str| dir.join(format!(".{name}.{}", std::process::id()));
+    fs::create_dir_all(dir)?;
+    let written = NAMES.iter().zip(contents).try_for_each(|(name, content)| fs::write(temporary(name), content));
+    let done = written.and_then(|()| NAMES.iter().try_for_each(|name| fs::rename(temporary(name), dir.join(name))));
+    if done.is_err() {
+        for name in NAMES {
+            // Nothing is lost if it stays behind; the first error is the one to report.
+            let _ = fs::remove_file(temporary(name));
+        }
     }
-    moved
+    done
 }
 
 /// Reads the report in a directory.
@@ -168,6 +192,16 @@ mod tests {
     }
 
     #[test]
+    fn a_report_that_cannot_be_written_whole_leaves_nothing_of_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let in_the_way = dir.path().join(format!(".{JSON}.{}", std::process::id()));
+        fs::create_dir(&in_the_way).unwrap();
+        write(&sample(), dir.path()).unwrap_err();
+        let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(names, [in_the_way]);
+    }
+
+    #[test]
     fn a_second_report_replaces_the_first() {
         let dir = tempfile::tempdir().unwrap();
         let mut report = sample();
@@ -175,6 +209,35 @@ mod tests {
         report.seed = u64::MAX;
         write(&report, dir.path()).unwrap();
         assert_eq!(read(dir.path()).unwrap().seed, u64::MAX);
+    }
+
+    #[test]
+    fn files_that_are_of_no_report_are_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("deep/out");
+        check_place(&out, None).unwrap();
+        assert!(!dir.path().join("deep").exists(), "looking makes nothing");
+        fs::create_dir_all(&out).unwrap();
+        for name in NAMES {
+            fs::write(out.join(name), "mine").unwrap();
+            let error = check_place(&out, None).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("of no report"), "{error}");
+            fs::remove_file(out.join(name)).unwrap();
+        }
+        fs::write(out.join("notes.txt"), "mine").unwrap();
+        check_place(&out, None).unwrap();
+    }
+
+    #[test]
+    fn a_report_may_be_replaced_but_not_the_scenario_that_is_run_from_it() {
+        let dir = tempfile::tempdir().unwrap();
+        write(&sample(), dir.path()).unwrap();
+        let (own, elsewhere) = (dir.path().join("scenario.toml"), dir.path().join("other.toml"));
+        fs::copy(&own, &elsewhere).unwrap();
+        check_place(dir.path(), None).unwrap();
+        check_place(dir.path(), Some(&elsewhere)).unwrap();
+        let error = check_place(dir.path(), Some(&own)).unwrap_err().to_string();
+        assert!(error.contains("the scenario that is to be run"), "{error}");
     }
 
     #[test]

@@ -9,15 +9,12 @@ use super::{
     numbers::{bounds, found, plain, replay, tally, thousands, unit_of, verdict, with_unit},
 };
 
-/// The table: what went wrong first, then the checks and all figures, and at the end how many checks passed. The report is, or
-/// will be, in the directory.
+/// The table: the checks, all figures, and at the end, where a terminal shows it, what broke and how the run went. The report is,
+/// or will be, in the directory.
 ///
 /// Ends with a newline. Strings of the scenario cannot control the terminal.
 pub fn table(report: &Report, directory: &Path) -> String {
     let mut text = head(report);
-    if let Some(breach) = &report.breach {
-        text += &broken(breach, directory);
-    }
     if !report.checks.is_empty() {
         let mut table = columns(&["check", "bounds", "found", ""], &[2]);
         for check in &report.checks {
@@ -32,7 +29,10 @@ pub fn table(report: &Report, directory: &Path) -> String {
     if table.row_count() > 0 {
         text += &printed(&table);
     }
-    text + &tally(&report.checks) + "\n"
+    if let Some(breach) = &report.breach {
+        text += &broken(breach, directory);
+    }
+    text + &tally(report) + "\n"
 }
 
 /// The figures that were measured, those with a known meaning first and in the order of [`FIGURES`].
@@ -58,21 +58,21 @@ fn head(report: &Report) -> String {
 }
 
 fn broken(breach: &Breach, directory: &Path) -> String {
-    let mut text = format!("BROKEN at {} virtual s: {}\n", thousands(breach.at_s, 3), plain(&breach.invariant));
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "  {}", plain(&breach.detail));
+    let mut text = String::new();
     if !breach.last_events.is_empty() {
-        text += "  the last events there:\n";
+        text += "the last events before it broke:\n";
     }
+    // Writing to a string cannot fail.
     for event in &breach.last_events {
-        let _ = writeln!(text, "    {}", plain(event));
+        let _ = writeln!(text, "  {}", plain(event));
     }
-    let _ = writeln!(text, "  to see it again: {}\n", replay(directory));
+    let _ = writeln!(text, "\nBROKEN at {} virtual s: {}", thousands(breach.at_s, 3), plain(&breach.invariant));
+    let _ = writeln!(text, "  {}\n  to see it again: {}", plain(&breach.detail), replay(directory));
     text
 }
 
 /// A table without lines, with these columns to the right.
-pub(super) fn columns(header: &[&str], right: &[usize]) -> Table {
+pub(crate) fn columns(header: &[&str], right: &[usize]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -85,7 +85,7 @@ pub(super) fn columns(header: &[&str], right: &[usize]) -> Table {
 }
 
 /// The table's lines and an empty one, without blanks at their ends.
-pub(super) fn printed(table: &Table) -> String {
+pub(crate) fn printed(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").chain(["\n".into()]).collect()
 }
 
@@ -95,15 +95,11 @@ mod tests {
     use crate::report::sample;
 
     #[test]
-    fn a_table_shows_the_breach_then_checks_then_figures_then_how_many_passed() {
+    fn a_table_shows_checks_then_figures_then_the_breach_together_with_the_verdict() {
         let text = table(&sample(), Path::new("sim-report"));
         let wanted = [
             "partition-heal FAILED: Half of the hosts",
             "seed 42, 1,200 hosts, 600 virtual s in 12.5 s, trace 9f86d081884c7d65\n",
-            "BROKEN at 412.500 virtual s: replicas that can talk converge\n",
-            "  host 17 misses 3 messages of room lobby\n",
-            "    412.4 s host 4 closes\n",
-            "  to see it again: sim replay sim-report\n",
             "check            bounds            found\n",
             "≥ 99.99 %",
             "99.9985 %  pass\n",
@@ -114,7 +110,11 @@ mod tests {
             "figure ",
             "12,345  messages said and durable at their author\n",
             "700 KiB  ",
-            "1 of 3 checks passed\n",
+            "  412.4 s host 4 closes\n",
+            "BROKEN at 412.500 virtual s: replicas that can talk converge\n",
+            "  host 17 misses 3 messages of room lobby\n",
+            "  to see it again: sim replay sim-report\n",
+            "FAILED: an invariant broke, and 1 of 3 checks passed\n",
         ];
         let mut rest = text.as_str();
         for wanted in wanted {
@@ -131,7 +131,7 @@ mod tests {
         report.checks.truncate(1);
         let text = table(&report, Path::new("sim-report"));
         assert!(text.starts_with("partition-heal passed: "), "{text}");
-        assert!(text.ends_with("\n1 of 1 checks passed\n"), "{text}");
+        assert!(text.ends_with("\npassed: 1 of 1 checks passed\n"), "{text}");
         assert!(!text.contains("FAIL") && !text.contains("BROKEN"), "{text}");
     }
 

@@ -29,7 +29,7 @@ impl Scenario {
     /// Reads a scenario, puts `overrides` in place, and checks it. `source_name` is the file as errors shall call it.
     ///
     /// # Errors
-    /// Everything that is wrong, each with its line and what to do.
+    /// Everything that makes no sense, or the first thing that cannot be read, each with its line and what to do.
     pub fn parse(source_name: &str, text: &str, overrides: &[Override]) -> Result<Self, ScenarioError> {
         let source = Source { name: source_name, text, overrides };
         let (scenario, document) = source.read()?;

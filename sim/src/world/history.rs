@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
-/// Deeds kept of each host; older ones are forgotten. 40 bytes each.
-pub const KEPT: usize = 24;
+use crate::report::Mark;
+
+/// Deeds kept of each host, and events of the scenario told with them; older ones are forgotten. 40 bytes each.
+pub const KEPT: usize = 10;
 
 /// Something a host did, or that happened to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,18 +51,19 @@ impl History {
         deeds.push_back((now_ms, deed));
     }
 
-    /// What some hosts did last, oldest first, one line each.
-    pub fn tell(&self, hosts: &[usize], name: impl Fn(usize) -> String) -> Vec<String> {
-        let mut deeds: Vec<(u64, usize, Deed)> = Vec::new();
+    /// What some hosts did last, and what the scenario did to all, oldest first, one line each.
+    pub fn tell(&self, hosts: &[usize], marks: &[Mark], name: impl Fn(usize) -> String) -> Vec<String> {
+        let last = marks.iter().skip(marks.len().saturating_sub(KEPT));
+        let mut events: Vec<(f64, String)> = last.map(|mark| (mark.at_s, mark.text.clone())).collect();
         for host in hosts {
-            deeds.extend(self.hosts[*host].iter().map(|(at_ms, deed)| (*at_ms, *host, *deed)));
+            let line = |(at_ms, deed): &(u64, Deed)| {
+                (*at_ms as f64 / 1_000.0, format!("{}  {}", name(*host), describe(*deed, &name)))
+            };
+            events.extend(self.hosts[*host].iter().map(line));
         }
-        // Stable: what one host did in one millisecond keeps its order.
-        deeds.sort_by_key(|(at_ms, ..)| *at_ms);
-        let line = |(at_ms, host, deed): (u64, usize, Deed)| {
-            format!("{:>9.3} s  {}  {}", at_ms as f64 / 1_000.0, name(host), describe(deed, &name))
-        };
-        deeds.into_iter().map(line).collect()
+        // Stable: what one host did in one millisecond keeps its order, and comes after what the scenario did then.
+        events.sort_by(|(one_s, _), (other_s, _)| one_s.total_cmp(other_s));
+        events.into_iter().map(|(at_s, text)| format!("{at_s:>9.3} s  {text}")).collect()
     }
 }
 
@@ -84,14 +87,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_deeds_of_several_hosts_are_told_in_the_order_of_time() {
+    fn the_last_deeds_of_several_hosts_are_told_in_the_order_of_time_with_what_the_scenario_did() {
         let mut history = History::new(2);
         for at in 0..100 {
             history.note(1, at, Deed::Refused);
         }
         history.note(0, 98, Deed::Connected(1));
-        let told = history.tell(&[0, 1], |host| format!("host-{host}"));
-        assert_eq!(told.len(), KEPT + 1);
-        assert_eq!(told[KEPT - 2], "    0.098 s  host-0  connected to host-1");
+        let marks: Vec<Mark> = (0..50).map(|_| Mark { at_s: 0.097, text: "heal".into() }).collect();
+        let told = history.tell(&[0, 1], &marks, |host| format!("host-{host}"));
+        assert_eq!(told.len(), KEPT + 1 + KEPT);
+        assert_eq!(told[KEPT - 3], "    0.097 s  heal");
+        assert_eq!(told[2 * KEPT - 2], "    0.098 s  host-0  connected to host-1");
     }
 }

@@ -145,8 +145,8 @@ impl World {
             put("latency_p99_ms", most as f64);
             put("latency_p99_over_path_p99", most as f64 / path_most);
         }
-        if let Some(healed_ms) = self.healed_ms {
-            put("heal_to_equal_s", self.heal_to_equal_ms(messages, healed_ms) as f64 / 1_000.0);
+        if let Some(heal_ms) = self.healed_ms.and_then(|healed_ms| self.heal_to_equal_ms(messages, healed_ms)) {
+            put("heal_to_equal_s", heal_ms as f64 / 1_000.0);
         }
         let first: u64 = self.samples.taken.iter().map(|sample| sample.first_copies).sum();
         let further: u64 = self.samples.taken.iter().map(|sample| sample.further_copies).sum();
@@ -155,12 +155,16 @@ impl World {
         }
     }
 
-    /// Of the hosts that a message is owed to at the end: how many were shown it, and how many there are. A message whose author is gone and
-    /// that nobody else ever saw is owed to nobody: it waits on its author's disk.
+    /// Whether a message is owed to anybody at the end. One whose author is gone and that nobody else ever saw is not: it waits on its
+    /// author's disk.
+    fn is_owed(&self, message: &Message) -> bool {
+        let mut others = (0..self.population.hosts.len()).filter(|host| *host != message.author);
+        self.population.hosts[message.author].is_up() || others.any(|host| message.latency_ms(host).is_some())
+    }
+
+    /// Of the hosts that a message is owed to at the end: how many were shown it, and how many there are.
     fn held(&self, message: &Message) -> (usize, usize) {
-        let hosts = self.population.hosts.len();
-        let travelled = (0..hosts).any(|host| host != message.author && message.latency_ms(host).is_some());
-        if !travelled && !self.population.hosts[message.author].is_up() {
+        if !self.is_owed(message) {
             return (0, 0);
         }
         let owed = self.population.up().filter(|host| self.population.hosts[*host].rooms.contains(&message.room));
@@ -181,23 +185,22 @@ impl World {
         hosts.filter(there).map(|(index, _)| message.latency_ms(index))
     }
 
-    /// From a heal until the last message said before it was shown to the last host that is up. What never was counts until the end.
-    fn heal_to_equal_ms(&self, messages: &[Message], healed_ms: u64) -> u64 {
+    /// From a heal until the last message said before it was shown to the last host that has been up since; `None` if one never was.
+    fn heal_to_equal_ms(&self, messages: &[Message], healed_ms: u64) -> Option<u64> {
         let end_ms = self.shared.now_ms();
         let mut last_ms = healed_ms;
-        for message in messages.iter().filter(|message| message.said_ms < healed_ms) {
+        for message in messages.iter().filter(|message| message.said_ms < healed_ms && self.is_owed(message)) {
             for host in self.population.up() {
                 let host_of = &self.population.hosts[host];
                 if host != message.author
                     && host_of.rooms.contains(&message.room)
                     && covers(&host_of.sessions, healed_ms, end_ms)
                 {
-                    let shown_ms = message.latency_ms(host).map_or(end_ms, |latency| message.said_ms + latency);
-                    last_ms = last_ms.max(shown_ms);
+                    last_ms = last_ms.max(message.said_ms + message.latency_ms(host)?);
                 }
             }
         }
-        last_ms - healed_ms
+        Some(last_ms - healed_ms)
     }
 
     fn paths(&self) -> (f64, f64) {
@@ -340,6 +343,10 @@ fn quantile(sorted: &[u64], share: f64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        Sim, group,
+        scenario::{Check, What},
+    };
 
     #[test]
     fn a_quantile_is_a_value_of_the_list() {
@@ -349,5 +356,30 @@ mod tests {
             [Some(1), Some(51), Some(100)]
         );
         assert_eq!(quantile(&[], 0.5), None);
+    }
+
+    /// Two groups that cannot talk from second 15 to 40, and what came of a check of how soon they are equal then.
+    fn healed(converge_s: u64, end_s: u64) -> Report {
+        let sides = vec![vec!["nodes".into()], vec!["others".into()]];
+        let check = Check { figure: "heal_to_equal_s".into(), at_least: None, at_most: Some(60.0) };
+        let sim = Sim::new(1).nodes(3).group(group("others", 3)).chat(1.0);
+        let sim = sim.at(15, What::Partition { sides }).at(40, What::Heal).with(|scenario| {
+            scenario.workload.chat[0].until_s = Some(35);
+            scenario.invariants.converge_s = converge_s;
+            scenario.checks.push(check);
+        });
+        sim.run_until(end_s).unwrap()
+    }
+
+    #[test]
+    fn hosts_that_never_become_equal_after_a_heal_have_no_time_for_it_and_fail_its_check() {
+        let ended_by_a_breach = healed(1, 120);
+        assert!(ended_by_a_breach.breach.is_some());
+        for report in [ended_by_a_breach, healed(0, 40)] {
+            assert_eq!(report.figures.get("heal_to_equal_s"), None);
+            assert_eq!((report.checks[0].value, report.checks[0].passed), (None, false));
+        }
+        let in_time = healed(30, 120);
+        assert!(in_time.passed() && in_time.checks[0].value.is_some(), "{:?}", in_time.checks);
     }
 }

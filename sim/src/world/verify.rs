@@ -93,7 +93,7 @@ impl World {
             invariant: invariant.into(),
             detail,
             at_s: now_ms as f64 / 1_000.0,
-            last_events: history.tell(&named, |host| self.population.name(host)),
+            last_events: history.tell(&named, &self.marks, |host| self.population.name(host)),
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use harness::Simulation;
+use harness::{Simulation, eventually, process, seconds};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::cli::ended_with;
@@ -171,7 +172,7 @@ async fn a_run_leaves_a_page_and_all_that_a_replay_needs() {
     let hash = simulation.report("deep/out").trace_hash;
     assert!(replay.stdout.contains("The same") && replay.stdout.contains(&hash), "{replay:#?}");
     // And what it was run with is a scenario like any other.
-    let (code, line) = simulation.run(&["deep/out/scenario.toml", "--seed", "3", "--out", "other"]).await;
+    let (code, line) = simulation.run(&["deep/out/scenario.toml", "--out", "other"]).await;
     assert_eq!((code, text(&line, "trace_hash")), (Some(0), hash.as_str()));
 }
 
@@ -268,6 +269,32 @@ async fn a_sweep_sums_up_its_seeds_and_names_those_that_failed() {
         assert_eq!(line.contains("said was"), failing.contains(&seed), "{line}");
     }
     assert!(mixed.stdout.contains(&format!("--seed {}", failing[0])), "how to see it: {mixed:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_is_stopped_ends_its_runs_and_leaves_nothing() {
+    let simulation = Simulation::default();
+    // Long enough to be in the middle of it.
+    let file = simulation.file("calm.toml", &CALM.replace("duration_s = 30", "duration_s = 36000"));
+    let temporary = simulation.dir().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut command = simulation.command(&["sweep", file, "--seeds", "1..4", "--jobs", "2"]);
+        let mut sweep = command.env("TMPDIR", &temporary).spawn().unwrap();
+        let pid = sweep.id().expect("it runs");
+        let runs = eventually("two runs at once", seconds(30), async || {
+            let runs = process::children(pid);
+            if runs.len() == 2 { Ok(runs) } else { Err(format!("{} runs", runs.len())) }
+        })
+        .await;
+        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+        assert_eq!(sweep.wait().await.unwrap().code(), Some(130));
+        eventually("the end of all runs", seconds(30), async || {
+            if runs.iter().all(|run| process::resident_bytes(*run).is_none()) { Ok(()) } else { Err("they run") }
+        })
+        .await;
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,6 +108,42 @@ async fn a_directory_without_a_report_is_told_apart_from_a_damaged_one() {
 }
 
 #[tokio::test]
+async fn files_of_the_users_own_are_not_replaced_by_a_report() {
+    let simulation = Simulation::default();
+    let file = simulation.file("scenario.toml", CALM);
+    refused(&simulation, &simulation.sim(&["run", file, "--out", "."]).await, &["scenario.toml", "--out"]);
+    std::fs::create_dir(simulation.dir().join("site")).unwrap();
+    let page = simulation.file("site/index.html", "<p>mine</p>");
+    refused(&simulation, &simulation.sim(&["run", file, "--out", "site"]).await, &[page, "--out"]);
+    assert_eq!(std::fs::read_to_string(simulation.dir().join(file)).unwrap(), CALM);
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_written_after_all_is_told_with_what_was_found() {
+    let simulation = Simulation::default();
+    let file = simulation.file("calm.toml", CALM);
+    let words = ["run", file, "--out", "mine"];
+    ended_with(0, &simulation.sim(&words).await);
+    // The earlier report is one, but a page cannot take the place of a directory.
+    let page = simulation.report_dir("mine").join("index.html");
+    std::fs::remove_file(&page).unwrap();
+    std::fs::create_dir(&page).unwrap();
+    let output = simulation.sim(&words).await;
+    ended_with(2, &output);
+    assert!(output.stdout.contains("latency_p99_ms") && !output.stdout.contains("The report is in"), "{output:#?}");
+    assert!(output.stderr.contains("cannot write the report to mine"), "{output:#?}");
+}
+
+#[tokio::test]
+async fn a_sweep_without_a_temporary_directory_cannot_be_done() {
+    let simulation = Simulation::default();
+    let mut command = simulation.command(&["sweep", simulation.file("calm.toml", CALM), "--seeds", "1"]);
+    let output = command.env("TMPDIR", "nowhere").output().await.unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere"), "{output:?}");
+}
+
+#[tokio::test]
 async fn a_place_that_cannot_hold_the_report_is_told_before_the_run() {
     let simulation = Simulation::default();
     let file = simulation.file("calm.toml", CALM);

@@ -11,6 +11,7 @@ use super::{
     Breach, Report,
     numbers::{command, tally, thousands},
 };
+use crate::scenario::{Scenario, shipped};
 
 /// The page.
 pub fn page(report: &Report) -> String {
@@ -46,7 +47,7 @@ fn run(report: &Report) -> Markup {
     let speed = if report.real_s > 0.0 { thousands(report.virtual_s / report.real_s, 1) } else { "?".into() };
     html! {
         dl {
-            div { dt { "checks" } dd { (tally(&report.checks)) } }
+            div { dt { "verdict" } dd { (tally(report)) } }
             div { dt { "hosts" } dd { (thousands(report.hosts as f64, 0)) } }
             div { dt { "virtual time" } dd { (thousands(report.virtual_s, 1)) " s" } }
             div { dt { "real time" } dd { (thousands(report.real_s, 1)) " s" } }
@@ -80,15 +81,28 @@ fn broken(breach: &Breach) -> Markup {
 fn again(report: &Report) -> Markup {
     html! {
         h2 { "To run it again" }
-        p { "The scenario as it ships:" }
-        pre { (command(&report.scenario, report.seed)) }
+        @if is_as_shipped(report) {
+            p { "It came with the program:" }
+            pre { (command(&report.scenario, report.seed)) }
+        }
         p { "Exactly this one, with all that was set on the command line, in the directory of this page:" }
-        pre { (command("scenario.toml", report.seed)) "\nsim replay ." }
+        pre { "sim run scenario.toml\nsim replay ." }
         details {
             summary { "The scenario" }
             pre { (report.scenario_toml) }
         }
     }
+}
+
+/// Whether the scenario comes with the program, and nothing but the seed was changed in it.
+fn is_as_shipped(report: &Report) -> bool {
+    let as_shipped = |text| {
+        let mut scenario = Scenario::parse(&report.scenario, text, &[]).ok()?;
+        scenario.seed = report.seed;
+        scenario.to_toml().ok()
+    };
+    let text = shipped::find(&report.scenario).and_then(|shipped| as_shipped(shipped.text));
+    text.is_some_and(|text| text == report.scenario_toml)
 }
 
 #[cfg(test)]
@@ -117,12 +131,12 @@ mod tests {
         for wanted in [
             "partition-heal",
             "FAILED",
-            "1 of 3 checks passed",
+            "FAILED: an invariant broke, and 1 of 3 checks passed",
             "replicas that can talk converge",
             "host 4 closes",
             "99.9985 %",
             "/meshsub/1.1.0",
-            "sim run partition-heal --seed 42",
+            "sim run scenario.toml",
             "sim replay .",
             "messages said and durable",
             "phones",
@@ -130,6 +144,21 @@ mod tests {
         ] {
             assert!(page.contains(wanted), "{wanted}");
         }
+    }
+
+    #[test]
+    fn the_shipped_scenario_is_named_only_if_it_is_what_was_run() {
+        let named = |report: &Report| page(report).contains("sim run partition-heal --seed 42");
+        let mut report = sample();
+        assert!(!named(&report), "another of that name");
+        let text = shipped::find("partition-heal").unwrap().text;
+        let mut scenario = Scenario::parse("partition-heal.toml", text, &[]).unwrap();
+        scenario.seed = 42;
+        report.scenario_toml = scenario.to_toml().unwrap();
+        assert!(named(&report));
+        scenario.network.loss = 0.3;
+        report.scenario_toml = scenario.to_toml().unwrap();
+        assert!(!named(&report), "it was changed");
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! Checks the checks: that the figure exists, that it will be measured, and that the bounds leave room.
+//! Checks the checks: that the figure exists, that it will be measured, and that it can be within the bounds.
 
 use super::{Findings, Path};
 use crate::{
-    report::{FIGURES, figure},
-    scenario::{Check, Scenario, What},
+    cores::MAX_PRESENCE_HOSTS,
+    report::{FIGURES, Unit, figure},
+    scenario::{Check, Level, Scenario, What},
 };
 
 pub fn check(scenario: &Scenario, findings: &mut Findings) {
@@ -24,9 +25,15 @@ fn bounds(check: &Check, at: &Path, findings: &mut Findings) {
     if check.at_least.is_none() && check.at_most.is_none() {
         findings.say(at.clone(), "a check needs `at_least`, `at_most` or both");
     }
+    let is_share = figure(&check.figure).is_some_and(|figure| figure.unit == Unit::Share);
     for (key, bound) in [("at_least", check.at_least), ("at_most", check.at_most)] {
-        if bound.is_some_and(|bound| !bound.is_finite()) {
-            findings.say(at.to(key), "write a number; to have no bound, leave it out");
+        match bound {
+            Some(bound) if !bound.is_finite() => {
+                findings.say(at.to(key), "write a number; to have no bound, leave it out");
+            }
+            Some(bound) if is_share => findings.share(at.to(key), bound),
+            Some(bound) if bound < 0.0 => findings.say(at.to(key), format!("no figure is less than 0; {bound} is")),
+            _ => {}
         }
     }
     if let (Some(least), Some(most)) = (check.at_least, check.at_most)
@@ -47,6 +54,12 @@ fn measured(scenario: &Scenario, check: &Check, at: &Path, findings: &mut Findin
         "no hostile group; add `hostile` to one"
     } else if MEASURED_BY_TALK.contains(&name) && scenario.workload.chat.is_empty() {
         "nobody who talks; add [[workload.chat]]"
+    } else if MEASURED_BY_TALK.contains(&name) && name != "delivered" && scenario.honest_hosts() < 2 {
+        "nobody to talk to; add hosts"
+    } else if name.starts_with("banned") && scenario.level == Level::Cores {
+        "only cores, which keep nobody out; set level = \"nodes\""
+    } else if name == "presence_error" && scenario.level == Level::Cores && scenario.hosts() > MAX_PRESENCE_HOSTS {
+        "too many cores for presence, which runs among at most 1,000; have fewer"
     } else {
         return;
     };

@@ -98,6 +98,8 @@ fn partition(scenario: &Scenario, sides: &[Vec<String>], at: &Path, findings: &m
     let regions = scenario.network.regions.iter().map(String::as_str);
     let known: Vec<&str> = names(scenario).into_iter().chain(regions).collect();
     let mut earlier = BTreeSet::new();
+    // Groups and regions that share hosts.
+    let shares = |one: &str, other: &str| is_in(scenario, one, other) || is_in(scenario, other, one);
     for (index, side) in sides.iter().enumerate() {
         if side.is_empty() {
             findings.say(at.to(index), "nobody is on this side; name groups or regions, or leave it out");
@@ -107,6 +109,19 @@ fn partition(scenario: &Scenario, sides: &[Vec<String>], at: &Path, findings: &m
             if !earlier.insert(name) {
                 findings.say(at.to(index).to(place), format!("\"{name}\" is there twice; nobody can be on two sides"));
             }
+            if let Some(other) = sides[..index].iter().flatten().find(|other| shares(name, other)) {
+                let message = format!("hosts of \"{name}\" are in \"{other}\", too; nobody can be on two sides");
+                findings.say(at.to(index).to(place), message);
+            }
         }
+    }
+}
+
+/// Whether hosts of a group are in a region. Those of a group without one are spread over the regions in turn.
+fn is_in(scenario: &Scenario, group: &str, region: &str) -> bool {
+    let Some(group) = scenario.group(group) else { return false };
+    match &group.region {
+        Some(name) => name == region,
+        None => scenario.network.regions.iter().take(group.count).any(|name| name == region),
     }
 }

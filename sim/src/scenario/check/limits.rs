@@ -25,6 +25,10 @@ pub const MAX_JITTER: f64 = 10.0;
 pub const MAX_LOSS: f64 = 0.5;
 /// Milliseconds that a queue holds, at most.
 pub const MAX_QUEUE_MS: u64 = 60_000;
+/// Connected peers of a node, at most: as many as there can be.
+pub const MAX_CONNECTIONS: usize = MAX_HOSTS_NODES;
+/// Kademlia's k, at most: far above any network's.
+pub const MAX_KADEMLIA_K: usize = 1_000;
 /// Kilobits a second of a link, at most: a terabit.
 pub const MAX_KBIT_S: u64 = 1_000_000_000;
 /// Seconds until a NAT forgets a mapping, at most.

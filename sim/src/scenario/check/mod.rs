@@ -19,7 +19,7 @@ pub mod limits;
 use std::{collections::BTreeSet, fmt::Display, ops::RangeInclusive};
 
 use self::limits::*;
-use super::{Level, Network, Scenario, wording};
+use super::{Level, Network, NodeSettings, Scenario, wording};
 
 /// One step on the way to a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,7 @@ pub fn findings(scenario: &Scenario) -> Vec<Finding> {
     let mut findings = Findings::default();
     top(scenario, &mut findings);
     network(&scenario.network, &mut findings);
+    node(scenario.node, &mut findings);
     hosts::check(scenario, &mut findings);
     happenings::check(scenario, &mut findings);
     figures::check(scenario, &mut findings);
@@ -186,10 +187,25 @@ fn network(network: &Network, findings: &mut Findings) {
     findings.within(at.to("queue_ms"), network.queue_ms, 1..=MAX_QUEUE_MS);
 }
 
-/// A second of the scenario before settling.
+fn node(node: NodeSettings, findings: &mut Findings) {
+    let at = Path::top("node");
+    findings.within(at.to("connections_max"), node.connections_max, 1..=MAX_CONNECTIONS);
+    findings.within(at.to("kademlia_k"), node.kademlia_k, 1..=MAX_KADEMLIA_K);
+    let bounds = [
+        ("connections_low", node.connections_low, "connections_high", node.connections_high),
+        ("connections_high", node.connections_high, "connections_max", node.connections_max),
+    ];
+    for (less, low, more, high) in bounds {
+        if low > high {
+            findings.say(at.to(less), format!("{less} is {low}, but {more} is {high}: lower this one or raise that"));
+        }
+    }
+}
+
+/// A second of the scenario before settling. Where nothing is left before it, that is said already.
 fn before_settling(scenario: &Scenario, path: Path, second: u64, findings: &mut Findings) {
     let settling = scenario.duration_s.saturating_sub(scenario.settle_s);
-    if second > settling {
+    if settling > 0 && second > settling {
         let message = format!(
             "second {second} is too late: from second {settling} on the scenario settles (duration_s − settle_s); choose an earlier one"
         );
