@@ -20,6 +20,8 @@
 //! | [`ids`] | the names of things: channels, events, authors, logs |
 //! | [`channel`] | rooms and their ids, and who may write in them |
 //! | [`signature`] | who signs, and who says whether a signature is good |
+//! | [`direct`] | letters between two people, and what carries them |
+//! | [`seal`] | bytes that one key alone can open |
 //! | [`event`] | events, signed and hash-chained, and runs of them |
 //! | [`hlc`] | the time that an event claims |
 //! | [`chat`] | the body of a message in a room |
@@ -43,6 +45,7 @@ pub mod channel;
 pub mod chat;
 pub mod conduct;
 pub mod connectivity;
+pub mod direct;
 pub mod event;
 pub mod hlc;
 pub mod ids;
@@ -52,6 +55,7 @@ pub mod log;
 pub mod offence;
 pub mod presence;
 pub mod rate;
+pub mod seal;
 pub mod signature;
 pub mod time;
 pub mod wire;

@@ -1,0 +1,15 @@
+//! Direct messages: letters that their recipient alone can read, that arrive exactly once, and that nobody loses in silence.
+//!
+//! A [`letter::Letter`] is signed by its author, padded, and sealed for its recipient ([`crate::seal`]) into an
+//! [`letter::Envelope`], which names nobody but the recipient. For what key to seal, and where letters may be left while the
+//! recipient is away, is said by the recipient's [`card::Card`], which it signs.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`card`] | what a recipient tells those who want to write to it |
+//! | [`letter`] | letters and envelopes |
+//! | [`message`] | what one node asks another about them |
+
+pub mod card;
+pub mod letter;
+pub mod message;
