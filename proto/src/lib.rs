@@ -22,6 +22,7 @@
 //! | [`signature`] | who signs, and who says whether a signature is good |
 //! | [`direct`] | letters between two people, and what carries them |
 //! | [`seal`] | bytes that one key alone can open |
+//! | [`private`] | rooms that only those with an invitation can read, and the invitation |
 //! | [`event`] | events, signed and hash-chained, and runs of them |
 //! | [`hlc`] | the time that an event claims |
 //! | [`chat`] | the body of a message in a room |
@@ -54,6 +55,7 @@ pub mod live;
 pub mod log;
 pub mod offence;
 pub mod presence;
+pub mod private;
 pub mod rate;
 pub mod seal;
 pub mod signature;
