@@ -10,7 +10,7 @@ use proto::{
     wire,
 };
 
-use super::{Batch, MAX_EVIDENCE_BYTES, MAX_PEER_ID_BYTES, MAX_ROOM_BYTES, StoreError, runs::RunSize};
+use super::{Batch, MAX_EVIDENCE_BYTES, MAX_PEER_ID_BYTES, MAX_ROOM_BYTES, StoreError, runs::RunSize, tables};
 
 /// The end of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,7 @@ pub(super) fn check_batch(batch: &Batch, tip: impl Fn(&ChannelId, &LogKey) -> Op
             key.log, key.author
         )));
     }
+    tables::check(&batch.entries)?;
     check_limit("a peer id", batch.peers.iter().map(|known| known.peer.len()), MAX_PEER_ID_BYTES)?;
     check_limit("the name of a room", batch.rooms.iter().map(|(room, _)| room.len()), MAX_ROOM_BYTES)?;
     check_limit("evidence", batch.evidence.iter().map(|proof| wire::encode(proof).len()), MAX_EVIDENCE_BYTES)

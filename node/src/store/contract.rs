@@ -17,6 +17,7 @@ use super::{
     Store, StoreError,
     memory::MemoryStore,
     sled::{Options, SledStore},
+    tables::{EntryChange, MAX_PAGE_BYTES, MAX_VALUE_BYTES, Select, Table},
 };
 
 /// Asks and waits.
@@ -254,7 +255,7 @@ fn rooms_peers_and_evidence_are_kept<B: Backend>() {
         evidence: vec![evidence.clone(), later],
         rooms: vec![("b".into(), true), ("a".into(), true), ("c".into(), true), ("b".into(), false)],
         peers: vec![peer(1, 10), peer(2, 30), peer(3, 20)],
-        forget_peers: vec![],
+        ..Batch::default()
     };
     commit(&*store, batch).unwrap();
     commit(&*store, Batch { peers: vec![peer(1, 40)], forget_peers: vec![vec![3]], ..Batch::default() }).unwrap();
@@ -309,6 +310,63 @@ fn a_closed_store_takes_nothing_more_and_a_reopened_one_goes_on<B: Backend>() {
     assert_eq!(all(&*store, ROOM).len(), 6);
 }
 
+fn entries_of_tables_are_kept_replaced_and_removed<B: Backend>() {
+    let mut backend = B::default();
+    let (store, _) = backend.open();
+    let key = |n: u64| n.to_be_bytes().to_vec();
+    let change = |n: u64, value: Option<Vec<u8>>| EntryChange { table: Table::Inbox, key: key(n), value };
+    let put = |entries| commit(&*store, Batch { entries, ..Batch::default() });
+    let long = vec![7; MAX_VALUE_BYTES];
+    put((0..100).map(|n| change(n, Some(vec![n as u8; 1 + n as usize * 100]))).collect()).unwrap();
+    put(vec![change(3, Some(long.clone())), change(4, None), change(5, Some(long)), change(5, Some(vec![5]))]).unwrap();
+    put(vec![change(3, Some(vec![8; 4_096])), change(200, None)]).unwrap();
+    close(&*store);
+    let (store, _) = backend.open();
+    let page = |prefix: &[u8], after: Option<u64>, limit| {
+        let select = Select::Page { prefix: prefix.to_vec(), after: after.map(key), limit };
+        ask(&*store, |reply| Request::Entries { table: Table::Inbox, select, reply }).unwrap()
+    };
+    let all = page(&[], None, usize::MAX);
+    assert_eq!(all.len(), 99);
+    assert!(all.is_sorted() && all.iter().all(|(key, _)| key.len() == 8));
+    assert_eq!(all[3], (key(3), vec![8; 4_096]));
+    assert_eq!(all[4], (key(5), vec![5]));
+    assert_eq!(all[98].1.len(), 9_901);
+    assert_eq!(page(&[], Some(3), 2), all[4..6]);
+    assert_eq!(page(&key(7)[..7], Some(97), 10), all[97..]);
+    assert_eq!(page(&[1], None, 10), []);
+    let select = Select::Keys(vec![key(50), key(4), key(3)]);
+    let some = ask(&*store, |reply| Request::Entries { table: Table::Inbox, select, reply }).unwrap();
+    assert_eq!(some, [all[49].clone(), all[3].clone()]);
+    let select = Select::Keys(vec![key(50)]);
+    assert_eq!(ask(&*store, |reply| Request::Entries { table: Table::Keys, select, reply }).unwrap(), []);
+}
+
+fn a_page_of_entries_keeps_to_its_limits<B: Backend>() {
+    let mut backend = B::default();
+    let (store, _) = backend.open();
+    let change =
+        |n: u64| EntryChange { table: Table::Mailbox, key: n.to_be_bytes().into(), value: Some(vec![1; 60_000]) };
+    commit(&*store, Batch { entries: (0..30).map(change).collect(), ..Batch::default() }).unwrap();
+    let select = Select::Page { prefix: Vec::new(), after: None, limit: usize::MAX };
+    let page = ask(&*store, |reply| Request::Entries { table: Table::Mailbox, select, reply }).unwrap();
+    assert_eq!(page.len(), MAX_PAGE_BYTES / 60_000);
+}
+
+fn entries_that_do_not_fit_their_table_are_rejected<B: Backend>() {
+    let mut backend = B::default();
+    let (store, _) = backend.open();
+    let wrong =
+        [(vec![1; 7], Some(vec![1])), (vec![1; 8], Some(vec![])), (vec![1; 8], Some(vec![1; MAX_VALUE_BYTES + 1]))];
+    for (key, value) in wrong {
+        let entries = vec![EntryChange { table: Table::Inbox, key, value }];
+        let batch = Batch { entries, rooms: vec![("no".into(), true)], ..Batch::default() };
+        assert!(matches!(commit(&*store, batch), Err(StoreError::Rejected(_))));
+    }
+    close(&*store);
+    assert!(backend.open().1.rooms.is_empty());
+}
+
 macro_rules! contract {
     ($backend:ty, $module:ident: $($test:ident)*) => {
         mod $module {
@@ -331,6 +389,9 @@ contract! {
     names_and_proofs_beyond_their_limits_are_rejected
     the_peers_seen_last_are_kept
     a_closed_store_takes_nothing_more_and_a_reopened_one_goes_on
+    entries_of_tables_are_kept_replaced_and_removed
+    a_page_of_entries_keeps_to_its_limits
+    entries_that_do_not_fit_their_table_are_rejected
 }
 
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
+    ops::Bound,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -25,6 +26,7 @@ use super::{
     peers::PeerTable,
     runs::Budget,
     start_of,
+    tables::{Entry, Select, Table, page},
 };
 
 /// A store in memory.
@@ -42,6 +44,7 @@ struct Contents {
     rooms: BTreeSet<String>,
     peers: PeerTable,
     evidence: BTreeMap<(ChannelId, LogKey), Evidence>,
+    entries: BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +63,7 @@ impl MemoryStore {
             rooms: BTreeSet::new(),
             peers: PeerTable::default(),
             evidence: BTreeMap::new(),
+            entries: BTreeMap::new(),
         };
         Self { contents: Arc::new(Mutex::new(contents)), closed: Arc::default() }
     }
@@ -107,6 +111,7 @@ impl Store for MemoryStore {
             Request::Evidence { channel, key, reply } => {
                 drop(reply.send(Ok(contents.evidence.get(&(channel, key)).cloned())));
             }
+            Request::Entries { table, select, reply } => drop(reply.send(Ok(contents.entries(table, &select)))),
             Request::Close { reply } => {
                 self.closed.store(true, Ordering::SeqCst);
                 drop(reply.send(Ok(())));
@@ -156,6 +161,13 @@ impl Contents {
         for peer in &batch.forget_peers {
             self.peers.remove(peer);
         }
+        for change in batch.entries {
+            let table = self.entries.entry(change.table).or_default();
+            match change.value {
+                Some(value) => _ = table.insert(change.key, value),
+                None => _ = table.remove(&change.key),
+            }
+        }
         Ok(())
     }
 
@@ -174,6 +186,21 @@ impl Contents {
     fn after(&self, channel: &ChannelId, from: Timestamp, limit: usize) -> Vec<SignedEvent> {
         let Some(logs) = self.channels.get(channel) else { return Vec::new() };
         logs.order.range(start_of(from)..).take(limit).filter_map(|order| logs.event(order)).collect()
+    }
+
+    fn entries(&self, table: Table, select: &Select) -> Vec<Entry> {
+        let Some(entries) = self.entries.get(&table) else { return Vec::new() };
+        let entry = |(key, value): (&Vec<u8>, &Vec<u8>)| Ok::<_, Infallible>((key.clone(), value.clone()));
+        let Ok(page) = match select {
+            Select::Page { prefix, after, limit } => {
+                let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+                let range = entries.range::<Vec<u8>, _>((from, Bound::Unbounded));
+                let wanted = range.skip_while(|(key, _)| *key < prefix).take_while(|(key, _)| key.starts_with(prefix));
+                page(wanted.map(entry), *limit)
+            }
+            Select::Keys(keys) => page(keys.iter().filter_map(|key| entries.get_key_value(key)).map(entry), usize::MAX),
+        };
+        page
     }
 
     fn runs(&self, channel: &ChannelId, wants: &[Want]) -> Vec<Run> {

@@ -15,6 +15,7 @@ pub mod memory;
 mod peers;
 mod runs;
 pub mod sled;
+pub mod tables;
 
 use proto::{
     event::{OrderKey, Run, SignedEvent},
@@ -23,6 +24,7 @@ use proto::{
     log::message::{MAX_RUNS_BYTES, Want},
 };
 use serde::{Deserialize, Serialize};
+use tables::{Entry, EntryChange, Select, Table};
 use tokio::sync::oneshot;
 
 /// Why the store could not do what was asked.
@@ -149,6 +151,8 @@ pub struct Batch {
     pub peers: Vec<KnownPeer>,
     /// Peer ids to forget.
     pub forget_peers: Vec<Vec<u8>>,
+    /// Entries of tables, in order: the last change of an entry counts.
+    pub entries: Vec<EntryChange>,
 }
 
 impl Batch {
@@ -226,6 +230,15 @@ pub enum Request {
         key: LogKey,
         /// The proof.
         reply: Reply<Option<Evidence>>,
+    },
+    /// Entries of a table.
+    Entries {
+        /// The table.
+        table: Table,
+        /// Which.
+        select: Select,
+        /// The entries.
+        reply: Reply<Vec<Entry>>,
     },
     /// Finish what was asked before, and close.
     Close {

@@ -10,6 +10,7 @@
 //! | `v` handle part | the evidence against a log |
 //! | `r` name | a room joined, no value |
 //! | `p` peer id | [`crate::store::KnownPeer`] |
+//! | `t` table key part | an entry of a table ([`crate::store::tables`]) |
 //!
 //! Handles (32 bits), sequence numbers and run numbers (64) and parts (16) are big endian, so that keys sort like numbers.
 //!
@@ -20,6 +21,7 @@
 use ::sled::{Batch, Tree};
 
 use super::Fault;
+use crate::store::tables::Table;
 
 /// Bytes of a value at most; larger ones are cut into parts.
 pub(super) const VALUE_BYTES: usize = 4096;
@@ -97,6 +99,14 @@ pub(super) fn id_block(run: u64, prefix: [u8; 8]) -> Vec<u8> {
     let mut key = id_run(run);
     key.extend(prefix);
     key
+}
+
+/// Where an entry's own key begins in the keys of its parts.
+pub(super) const ENTRY_KEY_AT: usize = 2;
+
+/// What the keys of the parts of an entry start with; with the beginning of a key, those of all such entries.
+pub(super) fn entry(table: Table, key: &[u8]) -> Vec<u8> {
+    [&[b't', table.code()], key].concat()
 }
 
 /// A prefix and text or bytes.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `keys`, `records` | the layout: one tree, small keys, values of at most 4 KiB |
 //! | `ids` | the index from event ids to places |
-//! | `stage` | a group of batches becomes one sled batch |
+//! | `stage`, `tables` | a group of batches becomes one sled batch |
 //! | `writer` | the thread that writes: group commit, flush, fdatasync |
 //! | `read`, `reader` | the thread that reads |
 //! | `index` | how far each log is durable, in memory |
@@ -39,6 +39,7 @@ mod read;
 mod reader;
 mod records;
 mod stage;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -129,6 +130,10 @@ impl Store for SledStore {
         }
         let task = match request {
             Request::Commit { batch, reply } => return send(self.writes.as_ref(), writer::Task::Commit(batch, reply)),
+            // Between two groups of commits, when all that is in the tree is durable.
+            Request::Entries { table, select, reply } => {
+                return send(self.writes.as_ref(), writer::Task::Entries(table, select, reply));
+            }
             Request::Close { reply } => {
                 send(self.writes.as_ref(), writer::Task::Close(reply))?;
                 self.closed.store(true, Ordering::SeqCst);

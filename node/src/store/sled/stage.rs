@@ -19,6 +19,7 @@ use super::{
     index::Index,
     keys::{self, Area},
     records::{Fresh, LogRecord, Meta, decode_piece, encode_pieces},
+    tables::Changes,
 };
 use crate::store::{Batch, Evidence, KnownPeer, StoreError, check::check_batch, peers::PeerTable};
 
@@ -44,6 +45,7 @@ pub(super) struct Group<'a> {
     rooms: BTreeMap<String, bool>,
     peers: Option<PeerTable>,
     peers_touched: BTreeSet<Vec<u8>>,
+    entries: Changes,
 }
 
 /// A group ready to be applied, and what is true once it is durable.
@@ -70,12 +72,13 @@ impl<'a> Group<'a> {
             rooms: BTreeMap::new(),
             peers: None,
             peers_touched: BTreeSet::new(),
+            entries: Changes::default(),
         }
     }
 
     /// Whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
-        self.logs.is_empty() && self.rooms.is_empty() && self.peers.is_none()
+        self.logs.is_empty() && self.rooms.is_empty() && self.peers.is_none() && self.entries.is_empty()
     }
 
     /// Adds a batch, or refuses it and leaves the group as it was.
@@ -97,6 +100,7 @@ impl<'a> Group<'a> {
             }
         }
         self.rooms.extend(batch.rooms);
+        self.entries.add(batch.entries);
         self.add_peers(batch.peers, batch.forget_peers);
         Ok(())
     }
@@ -173,6 +177,7 @@ impl<'a> Group<'a> {
                 None => batch.remove(key),
             }
         }
+        self.entries.stage(tree, &mut batch)?;
         batch.insert(keys::META, wire::encode(&meta));
         Ok(Prepared { batch, logs, meta, peers: self.peers })
     }

@@ -20,8 +20,13 @@ use super::{
     reader,
     records::Meta,
     stage::{Group, Prepared},
+    tables,
 };
-use crate::store::{Batch, Reply, StoreError, peers::PeerTable};
+use crate::store::{
+    Batch, Reply, StoreError,
+    peers::PeerTable,
+    tables::{Entry, Select, Table},
+};
 
 /// Bytes of event bodies after which a group is closed. Bounds the memory of one batch, and with it what a commit needs of
 /// the space kept in reserve.
@@ -31,6 +36,8 @@ const GROUP_BYTES: usize = 4 * 1024 * 1024;
 pub(super) enum Task {
     /// See [`crate::store::Request::Commit`].
     Commit(Batch, Reply<()>),
+    /// See [`crate::store::Request::Entries`].
+    Entries(Table, Select, Reply<Vec<Entry>>),
     /// See [`crate::store::Request::Close`].
     Close(Reply<()>),
 }
@@ -75,25 +82,42 @@ impl Writer {
             let mut commits = Vec::new();
             let mut bytes = 0;
             let mut next = Some(first);
-            let mut close = None;
+            let (mut read, mut close) = (None, None);
             while let Some(task) = next.take() {
                 match task {
                     Task::Commit(batch, reply) => {
                         bytes += batch.events.iter().map(|signed| signed.event.body.bytes.len()).sum::<usize>();
+                        bytes +=
+                            batch.entries.iter().filter_map(|entry| entry.value.as_ref()).map(Vec::len).sum::<usize>();
                         commits.push((batch, reply));
                     }
+                    Task::Entries(table, select, reply) => read = Some((table, select, reply)),
                     Task::Close(reply) => close = Some(reply),
                 }
-                if close.is_none() && bytes < GROUP_BYTES {
+                if close.is_none() && read.is_none() && bytes < GROUP_BYTES {
                     next = tasks.try_recv().ok();
                 }
             }
             self.commit_all(commits);
+            if let Some((table, select, reply)) = read {
+                // Nobody may wait for it.
+                let _ = reply.send(self.read(table, &select));
+            }
             if close.is_some() {
                 return close;
             }
         }
         None
+    }
+
+    /// Reads entries. Everything before is durable by now; where it could not be made so, the store has failed.
+    fn read(&self, table: Table, select: &Select) -> Result<Vec<Entry>, StoreError> {
+        self.health.check()?;
+        match catch_unwind(AssertUnwindSafe(|| tables::select(&self.db, table, select))) {
+            Ok(Ok(entries)) => Ok(entries),
+            Ok(Err(fault)) => Err(self.health.fail(&fault.to_string())),
+            Err(_) => Err(self.health.fail("the database panicked while reading")),
+        }
     }
 
     fn commit_all(&mut self, commits: Vec<(Batch, Reply<()>)>) {

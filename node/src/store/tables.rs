@@ -1,0 +1,150 @@
+//! What capabilities keep beside logs: entries of tables, under keys of their own choice.
+//!
+//! A table's keys all have one length, so that they sort, and are found, like numbers. What an entry means is its capability's
+//! business; the store sees bytes. Entries change together with everything else of their batch, or not at all.
+
+use super::StoreError;
+
+/// Bytes: the largest value of an entry.
+pub const MAX_VALUE_BYTES: usize = 64 * 1024;
+
+/// Entries of one page, at most.
+pub const MAX_PAGE_ENTRIES: usize = 4_096;
+
+/// Bytes of values in one page, at most, but for its first entry.
+pub const MAX_PAGE_BYTES: usize = 1024 * 1024;
+
+/// Whose entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Keys that open letters: by number.
+    Keys,
+    /// Cards of those who were written to: by author.
+    Cards,
+    /// People: by author.
+    Contacts,
+    /// Letters on their way: by recipient and number.
+    Outbox,
+    /// How far we have written to each recipient: by recipient.
+    Written,
+    /// Letters that came: by number of arrival.
+    Inbox,
+    /// What of each stream has come: by author and stream.
+    Received,
+    /// Letters kept for others: by number of arrival.
+    Mailbox,
+    /// For whom letters are kept: by author.
+    Registered,
+    /// Private rooms: by channel.
+    PrivateRooms,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Keys,
+        Self::Cards,
+        Self::Contacts,
+        Self::Outbox,
+        Self::Written,
+        Self::Inbox,
+        Self::Received,
+        Self::Mailbox,
+        Self::Registered,
+        Self::PrivateRooms,
+    ];
+
+    /// Bytes of each of its keys.
+    pub fn key_bytes(self) -> usize {
+        match self {
+            Self::Keys | Self::Inbox | Self::Mailbox => 8,
+            Self::Cards | Self::Contacts | Self::Written | Self::Registered | Self::PrivateRooms => 32,
+            Self::Outbox | Self::Received => 40,
+        }
+    }
+
+    /// Its name on disk. Never to change.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Keys => 0,
+            Self::Cards => 1,
+            Self::Contacts => 2,
+            Self::Outbox => 3,
+            Self::Written => 4,
+            Self::Inbox => 5,
+            Self::Received => 6,
+            Self::Mailbox => 7,
+            Self::Registered => 8,
+            Self::PrivateRooms => 9,
+        }
+    }
+}
+
+/// A new value for an entry, or its end.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EntryChange {
+    /// The table.
+    pub table: Table,
+    /// The entry's key, of [`Table::key_bytes`].
+    pub key: Vec<u8>,
+    /// Its value, of at most [`MAX_VALUE_BYTES`] and not empty; `None` removes the entry.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Values may be secret: they are not shown.
+impl std::fmt::Debug for EntryChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes = self.value.as_ref().map(Vec::len);
+        write!(f, "EntryChange({:?}, {} bytes of key, {bytes:?} of value)", self.table, self.key.len())
+    }
+}
+
+/// Which entries of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Select {
+    /// Those whose keys begin with `prefix` and come after `after`, in order; at most `limit`, [`MAX_PAGE_ENTRIES`] and
+    /// [`MAX_PAGE_BYTES`].
+    Page {
+        /// What their keys begin with.
+        prefix: Vec<u8>,
+        /// The page begins after this key.
+        after: Option<Vec<u8>>,
+        /// Entries at most.
+        limit: usize,
+    },
+    /// Those with these keys, in this order, without those that are not there; at most [`MAX_PAGE_ENTRIES`] and
+    /// [`MAX_PAGE_BYTES`], the rest is left out.
+    Keys(Vec<Vec<u8>>),
+}
+
+/// Key and value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// Checks changes before anything is touched.
+///
+/// # Errors
+/// [`StoreError::Rejected`] names the first rule that is broken.
+pub(super) fn check(changes: &[EntryChange]) -> Result<(), StoreError> {
+    for change in changes {
+        let fits = change.value.as_ref().is_none_or(|value| (1..=MAX_VALUE_BYTES).contains(&value.len()));
+        if change.key.len() != change.table.key_bytes() || !fits {
+            return Err(StoreError::Rejected(format!("an entry that does not fit its table: {change:?}")));
+        }
+    }
+    Ok(())
+}
+
+/// Fills a page from entries in order.
+pub(super) fn page<E>(entries: impl Iterator<Item = Result<Entry, E>>, limit: usize) -> Result<Vec<Entry>, E> {
+    let mut page: Vec<Entry> = Vec::new();
+    let mut bytes = 0;
+    for entry in entries.take(limit.min(MAX_PAGE_ENTRIES)) {
+        let entry = entry?;
+        bytes += entry.1.len();
+        if bytes > MAX_PAGE_BYTES && !page.is_empty() {
+            break;
+        }
+        page.push(entry);
+    }
+    Ok(page)
+}
