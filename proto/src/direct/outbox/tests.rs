@@ -1,0 +1,1 @@
+//! One outbox by itself.
