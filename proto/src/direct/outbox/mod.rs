@@ -155,6 +155,8 @@ struct Stream {
 /// Our letters to everybody.
 pub struct Outbox {
     config: Config,
+    /// The bytes of our peer id. A letter left with ourselves would not be any safer.
+    own_peer: Vec<u8>,
     rng: ChaCha20Rng,
     outputs: VecDeque<Output>,
     journal: Journal,
@@ -183,8 +185,10 @@ impl Outbox {
     /// An outbox with what the store has; for a new store, nothing.
     pub fn restore(now: Now, config: Config, saved: Saved) -> Self {
         let rng = ChaCha20Rng::from_seed(config.seed);
+        let own_peer = config.signer.author().peer_id().map(|peer| peer.to_bytes()).unwrap_or_default();
         let mut outbox = Self {
             config,
+            own_peer,
             rng,
             outputs: VecDeque::new(),
             journal: Journal::default(),
@@ -220,6 +224,9 @@ impl Outbox {
         for SavedLetter { letter: signed, state, kept } in saved.letters {
             let to = signed.letter.to;
             let Content::Text(text) = &signed.letter.content else { continue };
+            if state.is_final() {
+                continue;
+            }
             let seq = text.seq;
             let stream = self.streams.entry(to).or_default();
             stream.last_seq = stream.last_seq.max(seq);
@@ -243,7 +250,11 @@ impl Outbox {
             }
             Input::Card(signed) => {
                 let owner = signed.card.owner;
-                self.take_card(signed);
+                if self.take_card(signed)
+                    && let Some(correspondent) = self.correspondents.get_mut(&owner)
+                {
+                    correspondent.direct.reset();
+                }
                 self.serve(now, owner);
             }
             Input::Receipt { from, receipt } => self.take_receipt(now, from, &receipt),

@@ -75,7 +75,7 @@ impl Outbox {
     }
 
     /// Takes a card, if it is good and newer than what is held.
-    pub(super) fn take_card(&mut self, signed: SignedCard) {
+    pub(super) fn take_card(&mut self, signed: SignedCard) -> bool {
         let card = &signed.card;
         let takes = card.owner != self.config.signer.author()
             && self.cards.is_news(card)
@@ -83,7 +83,7 @@ impl Outbox {
             && signed.verify(&*self.config.verifier).is_ok()
             && card.key.seal(&[], &[], &[], &mut self.rng).is_ok();
         if !takes {
-            return;
+            return false;
         }
         let owner = card.owner;
         self.journal.change(Changed::Card(owner));
@@ -93,5 +93,6 @@ impl Outbox {
         if let Some(correspondent) = self.correspondents.get_mut(&owner) {
             correspondent.slots.retain(|_, slot| slot.busy);
         }
+        true
     }
 }

@@ -71,7 +71,9 @@ impl Outbox {
         let is_named = |peer: &Vec<u8>| mailboxes.iter().any(|mailbox| mailbox.peer == *peer);
         correspondent.slots.retain(|peer, slot| slot.busy || is_named(peer));
         for mailbox in mailboxes {
-            self.deposit_with(now, to, &key, mailbox);
+            if mailbox.peer != self.own_peer {
+                self.deposit_with(now, to, &key, mailbox);
+            }
         }
     }
 
@@ -154,7 +156,7 @@ impl Outbox {
         let turn = if connected {
             correspondent.next_to_deliver().and(correspondent.direct.until())
         } else {
-            self.cards.get(&to).and_then(|card| next_deposit(now, correspondent, card))
+            self.cards.get(&to).and_then(|card| next_deposit(now, &self.own_peer, correspondent, card))
         };
         // What could be done now and was not stands in line.
         self.turns.set(to, turn.filter(|at| !now.reached(*at)));
@@ -168,7 +170,7 @@ impl Outbox {
 }
 
 /// When there is something to leave with one of a recipient's mailboxes.
-fn next_deposit(now: Now, correspondent: &Correspondent, card: &Card) -> Option<Deadline> {
+fn next_deposit(now: Now, own_peer: &[u8], correspondent: &Correspondent, card: &Card) -> Option<Deadline> {
     let key = card.key.id();
     let next = |mailbox: &Mailbox| {
         let needed = correspondent.needed_at(now, &mailbox.peer, key)?;
@@ -177,5 +179,5 @@ fn next_deposit(now: Now, correspondent: &Correspondent, card: &Card) -> Option<
             slot => slot.and_then(|slot| slot.pause.until()).max(Some(needed)),
         }
     };
-    card.mailboxes.iter().filter_map(next).min()
+    card.mailboxes.iter().filter(|mailbox| mailbox.peer != own_peer).filter_map(next).min()
 }

@@ -142,8 +142,11 @@ impl Outbox {
             match commit {
                 Commit::Written { token, to, seq } => {
                     // All numbers after the last durable one are free again: a gap would never close.
-                    if let Some(stream) = self.streams.get_mut(&to) {
-                        stream.last_given = stream.last_seq;
+                    let last_seq = self.streams.get(&to).map_or(0, |stream| stream.last_seq);
+                    if last_seq == 0 {
+                        self.streams.remove(&to);
+                    } else if let Some(stream) = self.streams.get_mut(&to) {
+                        stream.last_given = last_seq;
                     }
                     self.forget_letter(now, to, seq);
                     self.outputs.push_back(Output::NotWritten { token, error: NotWritten::NotStored });
