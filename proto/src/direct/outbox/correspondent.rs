@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{MAX_REKEYS, REDEPOSIT_MS, State, interface::Kept, schedule::Pause};
+use super::{MAX_REKEYS, RECEIPT_DELAY_MS, REDEPOSIT_MS, State, interface::Kept, schedule::Pause};
 use crate::{
     backoff::Backoff,
     direct::{
@@ -103,16 +103,23 @@ pub struct Telling {
     pub version: u64,
     /// When it may be left with mailboxes.
     pub deposit_at: Deadline,
-    /// Whether it is on its way to the recipient.
+    /// Whether it, or one before it, is on its way to the recipient.
     pub delivering: bool,
     /// How often it was sealed again because the recipient has another key, since the last pause.
     rekeyed: u32,
 }
 
 impl Telling {
-    /// A receipt to bring.
-    pub fn new(receipt: Receipt, version: u64, deposit_at: Deadline) -> Self {
-        Self { receipt, version, deposit_at, delivering: false, rekeyed: 0 }
+    /// A receipt to bring in the place of the one before. What is collected together is left with mailboxes together.
+    pub fn new(now: Now, receipt: Receipt, version: u64, before: Option<&Telling>) -> Self {
+        let collecting = before.map(|before| before.deposit_at).filter(|at| !now.reached(*at));
+        Self {
+            receipt,
+            version,
+            deposit_at: collecting.unwrap_or(now.after(RECEIPT_DELAY_MS)),
+            delivering: before.is_some_and(|before| before.delivering),
+            rekeyed: before.map_or(0, |before| before.rekeyed),
+        }
     }
 }
 
@@ -166,7 +173,7 @@ impl Correspondent {
         self.letters.insert(seq, letter);
     }
 
-    /// Forgets a letter. Bytes that it counted for.
+    /// Forgets a letter.
     pub fn remove(&mut self, seq: u64) -> Option<Waiting> {
         let letter = self.letters.remove(&seq)?;
         self.bytes -= letter.weight();
@@ -178,7 +185,7 @@ impl Correspondent {
         self.letters.values().any(Waiting::is_open)
     }
 
-    /// Notes whether something is on its way to the recipient. A receipt that was replaced meanwhile is not.
+    /// Notes whether something is on its way to the recipient. A newer receipt waits for the one before it.
     pub fn set_delivering(&mut self, item: Item, delivering: bool) {
         match item {
             Item::Letter(seq) => {
@@ -186,8 +193,8 @@ impl Correspondent {
                     letter.delivering = delivering;
                 }
             }
-            Item::Receipt(version) => {
-                if let Some(telling) = self.telling.as_mut().filter(|telling| telling.version == version) {
+            Item::Receipt(_) => {
+                if let Some(telling) = &mut self.telling {
                     telling.delivering = delivering;
                 }
             }

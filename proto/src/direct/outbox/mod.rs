@@ -80,7 +80,7 @@ use crate::direct::letter::Content;
 /// Letters that wait for one recipient: weeks of writing to somebody who is away, and what one may go through at each turn.
 pub const MAX_LETTERS_EACH: usize = 1_024;
 
-/// Bytes that they count for: some 150 of the longest.
+/// Bytes that they count for: some 170 of the longest.
 pub const MAX_BYTES_EACH: usize = 4 * 1024 * 1024;
 
 /// Letters that wait in all: a few for each of 100,000 recipients.

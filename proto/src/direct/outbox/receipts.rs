@@ -1,8 +1,6 @@
 //! Receipts: those of others about our letters, and ours about theirs; and the cards of others.
 
-use super::{
-    MAX_CARDS, MAX_LETTERS, MAX_RECEIPTS, Outbox, RECEIPT_DELAY_MS, State, correspondent::Telling, journal::Changed,
-};
+use super::{MAX_CARDS, MAX_LETTERS, MAX_RECEIPTS, Outbox, State, correspondent::Telling, journal::Changed};
 use crate::{
     direct::{card::SignedCard, letter::Receipt},
     ids::Author,
@@ -47,8 +45,7 @@ impl Outbox {
         }
         let version = self.next_receipt;
         self.next_receipt += 1;
-        let deposit_at = before.as_ref().map_or(now.after(RECEIPT_DELAY_MS), |before| before.deposit_at);
-        correspondent.telling = Some(Telling::new(receipt, version, deposit_at));
+        correspondent.telling = Some(Telling::new(now, receipt, version, before.as_ref()));
         if !correspondent.has_letters() {
             correspondent.search.reset();
         }

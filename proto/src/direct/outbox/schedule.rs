@@ -1,6 +1,6 @@
 //! Who has its turn when: deadlines in order, pauses after failures, and gates that let only so many through at a time.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
 
@@ -83,14 +83,16 @@ impl Pause {
 pub struct Gate {
     limit: usize,
     inside: usize,
-    line: VecDeque<Author>,
-    in_line: BTreeSet<Author>,
+    /// By when they came.
+    line: BTreeMap<u64, Author>,
+    place: BTreeMap<Author, u64>,
+    next_place: u64,
 }
 
 impl Gate {
     /// An empty one.
     pub fn new(limit: usize) -> Self {
-        Self { limit, inside: 0, line: VecDeque::new(), in_line: BTreeSet::new() }
+        Self { limit, inside: 0, line: BTreeMap::new(), place: BTreeMap::new(), next_place: 0 }
     }
 
     /// Goes in, or stands in line.
@@ -98,8 +100,10 @@ impl Gate {
         let open = self.inside < self.limit;
         if open {
             self.inside += 1;
-        } else if self.in_line.insert(author) {
-            self.line.push_back(author);
+        } else if !self.place.contains_key(&author) {
+            self.place.insert(author, self.next_place);
+            self.line.insert(self.next_place, author);
+            self.next_place += 1;
         }
         open
     }
@@ -111,9 +115,16 @@ impl Gate {
 
     /// Whose turn it is, if there is room.
     pub fn next(&mut self) -> Option<Author> {
-        let author = if self.inside < self.limit { self.line.pop_front() } else { None }?;
-        self.in_line.remove(&author);
+        let (_, author) = if self.inside < self.limit { self.line.pop_first() } else { None }?;
+        self.place.remove(&author);
         Some(author)
+    }
+
+    /// It needs nothing any more.
+    pub fn leave_line(&mut self, author: &Author) {
+        if let Some(place) = self.place.remove(author) {
+            self.line.remove(&place);
+        }
     }
 
     /// How many are inside.

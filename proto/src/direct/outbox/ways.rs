@@ -22,6 +22,8 @@ impl Outbox {
     pub(super) fn serve(&mut self, now: Now, to: Author) {
         if self.correspondents.get(&to).is_some_and(Correspondent::is_idle) {
             self.correspondents.remove(&to);
+            self.questions.asking.leave_line(&to);
+            self.questions.depositing.leave_line(&to);
         }
         if self.connected.contains(&to) {
             self.deliver(now, to);

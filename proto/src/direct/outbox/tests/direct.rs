@@ -93,6 +93,19 @@ fn a_letter_that_is_not_wanted_is_refused_for_good() {
 }
 
 #[test]
+fn a_final_state_stays_though_it_is_not_durable_yet() {
+    let mut rig = with_letter(&[]);
+    rig.up(2);
+    let request = rig.deliveries()[0].0;
+    rig.store = Store::Fails;
+    rig.answer(request, DirectAnswer::Refused(Refusal::NotWanted));
+    rig.input(Input::Receipt { from: author(2), receipt: receipt(1, vec![], 0) });
+    rig.store = Store::Works;
+    rig.pass(10_000);
+    assert_eq!(rig.states(), [(1, State::Refused)]);
+}
+
+#[test]
 fn a_letter_that_is_called_invalid_three_times_has_failed() {
     let mut rig = with_letter(&[]);
     rig.up(2);

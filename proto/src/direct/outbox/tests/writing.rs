@@ -9,7 +9,9 @@ fn nothing_is_sent_and_nobody_told_before_a_letter_is_durable() {
     rig.up(2);
     rig.store = Store::Hangs;
     rig.write(2);
+    rig.input(Input::PeerDown(author(2)));
     rig.pass(10_000);
+    rig.up(2);
     assert_eq!(rig.take(), []);
     rig.wake_store();
     let out = rig.take();
@@ -20,18 +22,20 @@ fn nothing_is_sent_and_nobody_told_before_a_letter_is_durable() {
 #[test]
 fn what_the_store_did_not_take_is_told_and_its_number_is_given_again() {
     let mut rig = Rig::new();
-    rig.up(2);
-    rig.store = Store::Hangs;
-    rig.write(2);
-    rig.write(2);
-    rig.hanging.clear();
-    rig.input(Input::PersistFailed);
-    let failed = Output::NotWritten { token: 5, error: NotWritten::NotStored };
-    assert_eq!(rig.take(), [failed.clone(), failed]);
-    assert_eq!(rig.outbox.load(), Load::default());
-    rig.store = Store::Works;
-    rig.write(2);
-    assert!(matches!(&rig.take()[0], Output::Written { letter, .. } if seq(&letter.letter) == 1));
+    for before in 0..2 {
+        rig.store = Store::Hangs;
+        rig.write(2);
+        rig.write(2);
+        rig.hanging.clear();
+        rig.take();
+        rig.input(Input::PersistFailed);
+        let failed = Output::NotWritten { token: 5, error: NotWritten::NotStored };
+        assert_eq!(rig.take(), [failed.clone(), failed]);
+        assert_eq!(rig.outbox.load().letters, before);
+        rig.store = Store::Works;
+        rig.write(2);
+        assert!(matches!(&rig.take()[0], Output::Written { letter, .. } if seq(&letter.letter) == before as u64 + 1));
+    }
 }
 
 #[test]
@@ -47,6 +51,20 @@ fn a_change_that_the_store_did_not_take_is_told_only_when_it_did() {
     rig.pass(600_000);
     assert_eq!(rig.states(), [(1, State::Delivered)]);
     assert_eq!(rig.outbox.load().letters, 0);
+}
+
+#[test]
+fn changes_that_come_while_the_store_is_busy_become_one_batch() {
+    let mut rig = with_letter(&[]);
+    (0..4).for_each(|_| rig.write(2));
+    rig.up(2);
+    let sent = rig.deliveries();
+    rig.store = Store::Hangs;
+    sent.into_iter().for_each(|(request, _)| rig.answer(request, DirectAnswer::Delivered));
+    assert_eq!(rig.hanging.len(), 1);
+    rig.store = Store::Works;
+    rig.wake_store();
+    assert_eq!(rig.states().len(), 5);
 }
 
 #[test]
@@ -77,6 +95,21 @@ fn for_one_recipient_no_more_waits_than_may() {
     assert!(rig.outbox.load().bytes <= MAX_LETTERS_EACH * 600 + MAX_BYTES_EACH);
     rig.write(4);
     assert!(matches!(rig.take()[0], Output::Written { .. }));
+}
+
+#[test]
+fn in_all_no_more_bytes_wait_than_may() {
+    let mut rig = Rig::new();
+    let text = "x".repeat(24 * 1024);
+    let each = MAX_BYTES_EACH / (text.len() + 512);
+    let mut written = 0;
+    for n in 0..MAX_BYTES / (text.len() + 512) + 10 {
+        let to = author(10 + (n / each) as u8);
+        rig.input(Input::Write { token: 7, to, text: text.clone(), attachments: vec![] });
+        written += usize::from(matches!(rig.take()[0], Output::Written { .. }));
+    }
+    assert_eq!(written, MAX_BYTES / (text.len() + 512));
+    assert!(rig.outbox.load().bytes <= MAX_BYTES);
 }
 
 #[test]
