@@ -98,11 +98,11 @@ fn a_final_state_stays_though_it_is_not_durable_yet() {
     rig.up(2);
     let request = rig.deliveries()[0].0;
     rig.store = Store::Fails;
-    rig.answer(request, DirectAnswer::Refused(Refusal::NotWanted));
     rig.input(Input::Receipt { from: author(2), receipt: receipt(1, vec![], 0) });
+    rig.answer(request, DirectAnswer::Refused(Refusal::NotWanted));
     rig.store = Store::Works;
     rig.pass(10_000);
-    assert_eq!(rig.states(), [(1, State::Refused)]);
+    assert_eq!(rig.states(), [(1, State::Delivered)]);
 }
 
 #[test]
