@@ -9,7 +9,9 @@
 //! | [`card`] | what a recipient tells those who want to write to it |
 //! | [`letter`] | letters and envelopes |
 //! | [`message`] | what one node asks another about them |
+//! | [`outbox`] | the machine that brings our letters to their recipients |
 
 pub mod card;
 pub mod letter;
 pub mod message;
+pub mod outbox;
