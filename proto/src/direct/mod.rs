@@ -9,7 +9,9 @@
 //! | [`card`] | what a recipient tells those who want to write to it |
 //! | [`letter`] | letters and envelopes |
 //! | [`message`] | what one node asks another about them |
+//! | [`keys`] | the machine that makes, keeps and forgets a recipient's keys, and issues its card |
 
 pub mod card;
+pub mod keys;
 pub mod letter;
 pub mod message;
