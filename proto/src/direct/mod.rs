@@ -10,8 +10,10 @@
 //! | [`letter`] | letters and envelopes |
 //! | [`message`] | what one node asks another about them |
 //! | [`keys`] | the machine that makes, keeps and forgets a recipient's keys, and issues its card |
+//! | [`inbox`] | the machine that takes letters in: each is stored and shown once |
 
 pub mod card;
+pub mod inbox;
 pub mod keys;
 pub mod letter;
 pub mod message;
