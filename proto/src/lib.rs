@@ -11,6 +11,8 @@
 //! | [`log`] | [`log::Replica`] | how every member of a channel comes to hold every event |
 //! | [`presence`] | [`presence::Presence`] | who is in a room now |
 //! | [`connectivity`] | [`connectivity::Connectivity`] | whom to dial, whom to disconnect, whom to remember |
+//! | [`direct::keys`] | [`direct::keys::KeyRing`] | for which key letters to us are sealed, and which old keys still open them |
+//! | [`direct::inbox`] | [`direct::inbox::Inbox`] | which letters to us are new, when they are acknowledged and shown |
 //! | [`conduct`] | [`conduct::Conduct`] | how much misbehaviour is too much |
 //!
 //! **What travels**

@@ -8,6 +8,9 @@
 //! mailbox or in the store at any time, and nobody forgets it before the next has it. What came by mailbox is also acknowledged to its author,
 //! by a receipt: the mailbox does not know who that is.
 //!
+//! An author that writes two letters under one number has only the first of them read: the second is taken for a copy. Nobody but itself
+//! loses anything by that.
+//!
 //! Keys are lent with each call and not owned: the ring has a record of its own in the store, and neither waits for the other's commits.
 //!
 //! # A letter's way

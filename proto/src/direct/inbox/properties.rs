@@ -54,7 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
     let letter = 0..ENVELOPES.len();
     let damage = prop::bool::weighted(0.1);
     prop_oneof![
-        12 => (letter.clone(), damage.clone()).prop_map(|(letter, damage)| Step::Direct { letter, damage }),
+        12 => (letter.clone(), damage).prop_map(|(letter, damage)| Step::Direct { letter, damage }),
         8 => (letter, 0u8..2, damage)
             .prop_map(|(letter, mailbox, damage)| Step::Mailed { letter, mailbox, damage }),
         8 => (1usize..6).prop_map(Step::Persist),
