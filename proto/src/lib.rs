@@ -12,6 +12,8 @@
 //! | [`presence`] | [`presence::Presence`] | who is in a room now |
 //! | [`connectivity`] | [`connectivity::Connectivity`] | whom to dial, whom to disconnect, whom to remember |
 //! | [`direct::outbox`] | [`direct::outbox::Outbox`] | how our letters get to those for whom they are |
+//! | [`direct::keys`] | [`direct::keys::KeyRing`] | for which key letters to us are sealed, and which old keys still open them |
+//! | [`direct::inbox`] | [`direct::inbox::Inbox`] | which letters to us are new, when they are acknowledged and shown |
 //! | [`conduct`] | [`conduct::Conduct`] | how much misbehaviour is too much |
 //!
 //! **What travels**

@@ -10,8 +10,12 @@
 //! | [`letter`] | letters and envelopes |
 //! | [`message`] | what one node asks another about them |
 //! | [`outbox`] | the machine that brings our letters to their recipients |
+//! | [`keys`] | the machine that makes, keeps and forgets a recipient's keys, and issues its card |
+//! | [`inbox`] | the machine that takes letters in: each is stored and shown once |
 
 pub mod card;
+pub mod inbox;
+pub mod keys;
 pub mod letter;
 pub mod message;
 pub mod outbox;

@@ -1,0 +1,128 @@
+//! What is on its way to the disk.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{CommitId, MAX_COMMITTING_BYTES, MAX_COPIES, Person, Source, Stream};
+use crate::{
+    direct::{
+        card::MAX_PEER_ID_BYTES,
+        letter::{Content, Letter, MAX_FILE_NAME_BYTES, StreamId},
+    },
+    ids::Author,
+};
+
+/// Where a text belongs.
+pub type Place = (Author, StreamId, u64);
+
+/// What becomes durable with a commit, beside its records.
+#[derive(Debug)]
+pub enum Change {
+    /// A text is new: the sources that wait for it.
+    Text(Place, Letter, Vec<Source>),
+    /// The user said something about this author.
+    Noted(Author),
+    /// This author is to be forgotten.
+    Forget(Author),
+    /// A receipt was sent.
+    Said(Author),
+}
+
+/// A commit under way.
+#[derive(Debug)]
+pub struct Commit {
+    id: CommitId,
+    /// What it is about.
+    pub change: Change,
+    /// Its author, as it is with this commit, if that changes.
+    pub person: Option<(Author, Person)>,
+    /// Its streams, likewise.
+    pub streams: Vec<(Author, StreamId, Stream)>,
+}
+
+/// The commits under way, in the order in which they were handed to the store.
+#[derive(Debug, Default)]
+pub struct Commits {
+    queue: VecDeque<Commit>,
+    texts: BTreeMap<Place, CommitId>,
+    bytes: usize,
+    next_id: u64,
+}
+
+impl Commits {
+    /// Notes that something is handed to the store.
+    pub fn push(
+        &mut self,
+        change: Change,
+        person: Option<(Author, Person)>,
+        streams: Vec<(Author, StreamId, Stream)>,
+    ) -> CommitId {
+        let id = CommitId(self.next_id);
+        self.next_id += 1;
+        if let Change::Text(place, ..) = &change {
+            self.texts.insert(*place, id);
+        }
+        let commit = Commit { id, change, person, streams };
+        self.bytes += commit.weight();
+        self.queue.push_back(commit);
+        id
+    }
+
+    /// Takes the oldest, if it is one of those up to `through`.
+    pub fn pop_through(&mut self, through: CommitId) -> Option<Commit> {
+        let commit = self.queue.pop_front_if(|commit| commit.id <= through)?;
+        self.bytes -= commit.weight();
+        if let Change::Text(place, ..) = &commit.change {
+            self.texts.remove(place);
+        }
+        Some(commit)
+    }
+
+    /// Takes all of them: the store failed.
+    pub fn take_all(&mut self) -> VecDeque<Commit> {
+        self.bytes = 0;
+        self.texts.clear();
+        std::mem::take(&mut self.queue)
+    }
+
+    /// The sources that wait for a text, if it is under way.
+    pub fn waiting_for(&mut self, place: &Place) -> Option<&mut Vec<Source>> {
+        let id = *self.texts.get(place)?;
+        let at = self.queue.binary_search_by_key(&id, |commit| commit.id).ok()?;
+        match &mut self.queue.get_mut(at)?.change {
+            Change::Text(_, _, sources) => Some(sources),
+            _ => None,
+        }
+    }
+
+    /// Bytes under way.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether no more may be taken in until the disk has caught up.
+    pub fn is_full(&self) -> bool {
+        self.bytes >= MAX_COMMITTING_BYTES
+    }
+}
+
+impl Commit {
+    /// Bytes that it takes in memory, at most.
+    fn weight(&self) -> usize {
+        let text = match &self.change {
+            Change::Text(_, letter, _) => weight(letter) + MAX_COPIES * (size_of::<Source>() + MAX_PEER_ID_BYTES),
+            Change::Noted(_) | Change::Forget(_) | Change::Said(_) => 0,
+        };
+        let streams: usize =
+            self.streams.iter().map(|(.., stream)| stream.delivered.stretches().len() * 16 + 128).sum();
+        size_of::<Self>() + text + streams
+    }
+}
+
+/// Bytes that a letter takes in memory, at most.
+pub fn weight(letter: &Letter) -> usize {
+    let content = match &letter.content {
+        Content::Text(text) => text.text.len() + text.attachments.len() * (MAX_FILE_NAME_BYTES + 64),
+        Content::Receipt(receipt) => receipt.delivered.len() * 16,
+    };
+    size_of::<Letter>() + content
+}
