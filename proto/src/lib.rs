@@ -11,6 +11,7 @@
 //! | [`log`] | [`log::Replica`] | how every member of a channel comes to hold every event |
 //! | [`presence`] | [`presence::Presence`] | who is in a room now |
 //! | [`connectivity`] | [`connectivity::Connectivity`] | whom to dial, whom to disconnect, whom to remember |
+//! | [`direct::mailbox`] | [`direct::mailbox::Keeper`] | which letters to keep for recipients that are away |
 //! | [`conduct`] | [`conduct::Conduct`] | how much misbehaviour is too much |
 //!
 //! **What travels**

@@ -9,7 +9,9 @@
 //! | [`card`] | what a recipient tells those who want to write to it |
 //! | [`letter`] | letters and envelopes |
 //! | [`message`] | what one node asks another about them |
+//! | [`mailbox`] | the machine that keeps letters for recipients that are away |
 
 pub mod card;
 pub mod letter;
+pub mod mailbox;
 pub mod message;
