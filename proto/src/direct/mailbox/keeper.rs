@@ -3,8 +3,8 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    ASKER_QUESTIONS, Change, Config, Counters, DEPOSITOR_QUESTIONS, Depositor, Input, LOOK_MS, Load, MAX_EXPIRED,
-    Output, RETRY_MS, Registration, Settings, Stored, StoredLetter,
+    ASKER_QUESTIONS, Change, CommitId, Config, Counters, DEPOSITOR_QUESTIONS, Depositor, Input, LOOK_MS, Load,
+    MAX_EXPIRED, Output, RETRY_MS, Registration, Settings, Stored, StoredLetter,
     clock::Clock,
     commits::{Batch, Commits, Done},
     index::Index,
@@ -15,7 +15,6 @@ use crate::{
     direct::{
         card::{KEEP_MS, SignedCard},
         letter::{Envelope, EnvelopeId, MAX_ENVELOPE_BYTES},
-        mailbox::CommitId,
         message::{DirectAnswer, MAX_BATCH_BYTES, MAX_BATCH_LETTERS, MAX_DISCARDED, Refusal},
     },
     ids::Author,
@@ -23,6 +22,17 @@ use crate::{
     time::{Deadline, Now},
     wire,
 };
+
+/// Why something is not taken.
+#[derive(Debug, Clone, Copy)]
+enum NotTaken {
+    /// The recipient is not registered.
+    NotWanted,
+    /// Over a quota.
+    Full,
+    /// Against a rule.
+    Invalid,
+}
 
 /// A mailbox.
 #[derive(Debug)]
@@ -156,11 +166,11 @@ impl Keeper {
 
     fn register(&mut self, token: u64, asker: Author, card: SignedCard) {
         if card.card.owner != asker || card.verify(&*self.verifier).is_err() {
-            return self.refuse(token, Refusal::Invalid);
+            return self.refuse(token, NotTaken::Invalid);
         }
         let before = self.registry.get(&asker);
         if before.is_none() && self.registry.len() >= self.settings.recipients {
-            return self.refuse(token, Refusal::Full);
+            return self.refuse(token, NotTaken::Full);
         }
         if self.commits.is_full() {
             return self.unavailable(token);
@@ -186,46 +196,52 @@ impl Keeper {
             envelopes.into_iter().map(|envelope| (encoded_bytes(&envelope), envelope)).collect();
         let bytes: u64 = weighed.iter().map(|(bytes, _)| u64::from(*bytes)).sum();
         if weighed.len() > MAX_BATCH_LETTERS || bytes > MAX_BATCH_BYTES as u64 {
-            return self.refuse(token, Refusal::Invalid);
+            return self.refuse(token, NotTaken::Invalid);
         }
         if self.commits.is_full() {
             return self.unavailable(token);
         }
-        let (mut batch, mut taken, mut refusal) = (Batch::default(), 0, Refusal::Invalid);
+        let (mut batch, mut taken, mut reason) = (Batch::default(), 0, NotTaken::Invalid);
         for (bytes, envelope) in weighed {
             match self.keep(&mut batch, depositor, bytes, envelope) {
                 Ok(()) => taken += 1,
-                Err(reason) => {
-                    refusal = reason;
+                Err(not_taken) => {
+                    reason = not_taken;
                     break;
                 }
             }
         }
         if taken == 0 {
-            self.refuse(token, refusal);
+            self.refuse(token, reason);
         } else {
             self.commit(batch, token, DirectAnswer::Deposited(taken));
         }
     }
 
     /// Takes one letter, or says why not.
-    fn keep(&mut self, batch: &mut Batch, depositor: Depositor, bytes: u32, envelope: Envelope) -> Result<(), Refusal> {
+    fn keep(
+        &mut self,
+        batch: &mut Batch,
+        depositor: Depositor,
+        bytes: u32,
+        envelope: Envelope,
+    ) -> Result<(), NotTaken> {
         if bytes as usize > MAX_ENVELOPE_BYTES {
-            return Err(Refusal::Invalid);
+            return Err(NotTaken::Invalid);
         }
         let (id, to) = (envelope.id(), envelope.to);
         if self.index.contains(&id) {
             return Ok(());
         }
         if self.registry.get(&to).is_none() {
-            return Err(Refusal::NotWanted);
+            return Err(NotTaken::NotWanted);
         }
         let Settings { recipient_letters, recipient_bytes, depositor_letters, depositor_bytes, .. } = self.settings;
         let fits = self.index.total().has_room(bytes, self.settings.letters, self.settings.bytes)
             && self.index.usage_of(&to).has_room(bytes, recipient_letters, recipient_bytes)
             && self.index.usage_from(depositor).has_room(bytes, depositor_letters, depositor_bytes);
         if !fits {
-            return Err(Refusal::Full);
+            return Err(NotTaken::Full);
         }
         let until_ms = self.clock.at_ms().saturating_add(KEEP_MS);
         let letter = StoredLetter { id, arrival: self.next_arrival, to, bytes, depositor, until_ms };
@@ -240,7 +256,7 @@ impl Keeper {
     fn collect(&mut self, token: u64, asker: Author, after: Option<EnvelopeId>) {
         if self.registry.get(&asker).is_none() && self.index.usage_of(&asker).letters == 0 {
             // Else it would wait for letters that are never taken.
-            return self.refuse(token, Refusal::NotWanted);
+            return self.refuse(token, NotTaken::NotWanted);
         }
         let after = after.and_then(|id| self.index.arrival(&asker, &id));
         let (mut ids, mut bytes, mut more) = (Vec::new(), 0, false);
@@ -257,7 +273,7 @@ impl Keeper {
 
     fn discard(&mut self, token: u64, asker: Author, ids: Vec<EnvelopeId>) {
         if ids.len() > MAX_DISCARDED {
-            return self.refuse(token, Refusal::Invalid);
+            return self.refuse(token, NotTaken::Invalid);
         }
         if self.commits.is_full() {
             return self.unavailable(token);
@@ -351,12 +367,13 @@ impl Keeper {
         self.answer(token, DirectAnswer::Unavailable);
     }
 
-    fn refuse(&mut self, token: u64, refusal: Refusal) {
-        match refusal {
-            Refusal::NotWanted => self.counters.not_wanted += 1,
-            Refusal::Full => self.counters.full += 1,
-            Refusal::Invalid | Refusal::UnknownKey(_) => self.counters.invalid += 1,
-        }
+    fn refuse(&mut self, token: u64, reason: NotTaken) {
+        let (counter, refusal) = match reason {
+            NotTaken::NotWanted => (&mut self.counters.not_wanted, Refusal::NotWanted),
+            NotTaken::Full => (&mut self.counters.full, Refusal::Full),
+            NotTaken::Invalid => (&mut self.counters.invalid, Refusal::Invalid),
+        };
+        *counter += 1;
         self.answer(token, DirectAnswer::Refused(refusal));
     }
 

@@ -31,7 +31,7 @@
 //! believed makes letters stay longer, which the quotas bound. As this clock never goes back, letters expire in the order in which
 //! they came.
 //!
-//! **Memory.** Letters are in the store; in memory is an index, with some 240 bytes for each of them: 48 MB for
+//! **Memory.** Letters are in the store; in memory is an index, with some 290 bytes for each of them: 58 MB for
 //! [`MAX_LETTERS`]. Every question costs O(log n) for each letter that it names.
 //!
 //! | bound | value | when it is reached |
@@ -42,6 +42,7 @@
 //! | [`MAX_LETTERS`], [`MAX_BYTES`] in all | 200,000, 1 GiB | `Full` |
 //! | [`ASKER_QUESTIONS`], [`DEPOSITOR_QUESTIONS`] | 10 and 20 a second | `Unavailable` |
 //! | [`MAX_COMMITTING_BYTES`], [`MAX_COMMITS`] on their way to the store | 16 MiB, 1,024 | `Unavailable` |
+//! | [`MAX_WAITING`] answers without a change of their own that wait for one commit | 64 | `Unavailable` |
 //! | [`MAX_METERED`] askers, and depositors, whose rate is watched | 4,096 each | the longest silent is forgotten, and starts anew |
 //! | [`MAX_EXPIRED`] letters dropped in one commit | 1,024 | the others follow in the next |
 //!
@@ -70,7 +71,7 @@ pub const MAX_RECIPIENTS: usize = 10_000;
 /// Letters kept for one recipient: a busy month's. Nobody else's letters suffer when a recipient never comes back.
 pub const MAX_RECIPIENT_LETTERS: u64 = 20_000;
 
-/// Bytes of letters kept for one recipient: a thousand letters' worth each of text as long as a letter can hold, several times over.
+/// Bytes of letters kept for one recipient: 6 KiB for each of as many letters as it can have, where most need one or two.
 pub const MAX_RECIPIENT_BYTES: u64 = 128 * 1024 * 1024;
 
 /// Letters kept from one depositor, which may be a whole neighbourhood: not enough to fill what one recipient has.

@@ -14,8 +14,10 @@ use crate::{
     signature::{Ed25519, Signer},
     time::{Deadline, Now},
 };
+use house::House;
 use store::Store;
 
+mod house;
 mod schedules;
 mod store;
 
@@ -67,91 +69,6 @@ fn answered(answer: DirectAnswer) -> Vec<Output> {
 
 fn served(ids: Vec<EnvelopeId>, more: bool) -> Vec<Output> {
     vec![Output::Serve { token: 7, ids, more }]
-}
-
-/// A mailbox and its store. Every question has the token 7.
-struct House {
-    keeper: Keeper,
-    store: Store,
-    now: Now,
-}
-
-impl House {
-    /// Where the recipients 1 to `recipients` are registered.
-    fn new(recipients: u8, settings: Settings) -> Self {
-        let mut house = Self { keeper: Store::default().open(at(0), settings), store: Store::default(), now: at(0) };
-        for n in 1..=recipients {
-            let outputs = house.register(n, card(n, 1));
-            assert_eq!(outputs[0], Output::Provide(author(n)));
-        }
-        house
-    }
-
-    /// Tells the mailbox, and gives what it wants done but for the store.
-    fn tell(&mut self, input: Input) -> Vec<Output> {
-        self.keeper.handle(self.now, input);
-        self.outputs()
-    }
-
-    fn outputs(&mut self) -> Vec<Output> {
-        let outputs: Vec<Output> = std::iter::from_fn(|| self.keeper.poll_output()).collect();
-        outputs.into_iter().filter_map(|output| self.store.queue(output)).collect()
-    }
-
-    /// Lets the store do all that is asked.
-    fn persist(&mut self) -> Vec<Output> {
-        self.store.apply(usize::MAX).map_or(Vec::new(), |through| self.tell(Input::Persisted { through }))
-    }
-
-    fn done(&mut self, input: Input) -> Vec<Output> {
-        let mut outputs = self.tell(input);
-        outputs.extend(self.persist());
-        outputs
-    }
-
-    fn register(&mut self, asker: u8, card: SignedCard) -> Vec<Output> {
-        self.done(Input::Register { token: 7, asker: author(asker), card })
-    }
-
-    fn deposit(&mut self, depositor: Depositor, envelopes: Vec<Envelope>) -> Vec<Output> {
-        self.done(Input::Deposit { token: 7, depositor, envelopes })
-    }
-
-    fn collect(&mut self, asker: u8, after: Option<EnvelopeId>) -> Vec<Output> {
-        self.done(Input::Collect { token: 7, asker: author(asker), after })
-    }
-
-    fn discard(&mut self, asker: u8, ids: Vec<EnvelopeId>) -> Vec<Output> {
-        self.done(Input::Discard { token: 7, asker: author(asker), ids })
-    }
-
-    fn card(&mut self, n: u8) -> Option<SignedCard> {
-        match self.tell(Input::Card { token: 7, author: author(n) }).pop() {
-            Some(Output::Answer { answer: DirectAnswer::Card(card), .. }) => card,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Lets time pass on both clocks, with all timeouts on the way.
-    fn pass(&mut self, ms: u64) -> Vec<Output> {
-        let (end, mut outputs) = (self.now.after(ms), Vec::new());
-        while let Some(Deadline(due_ms)) = self.keeper.poll_timeout().filter(|due| *due < end) {
-            self.skip(due_ms.saturating_sub(self.now.mono_ms));
-            self.keeper.handle_timeout(self.now);
-            outputs.extend(self.outputs());
-            outputs.extend(self.persist());
-        }
-        self.skip(end.0 - self.now.mono_ms);
-        self.keeper.handle_timeout(self.now);
-        outputs.extend(self.outputs());
-        outputs.extend(self.persist());
-        outputs
-    }
-
-    fn skip(&mut self, ms: u64) {
-        self.now.mono_ms += ms;
-        self.now.wall_ms += ms;
-    }
 }
 
 fn deposited(count: u32) -> Vec<Output> {
@@ -315,7 +232,7 @@ fn a_page_keeps_to_the_bytes_of_a_batch() {
     for batch in large.chunks(20) {
         house.deposit(HOME, batch.to_vec());
     }
-    let fit = MAX_BATCH_BYTES / (33 * 1024) + 0;
+    let fit = MAX_BATCH_BYTES / (33 * 1024);
     assert_eq!(house.collect(1, None), served(ids(&large[..fit]), true));
     assert_eq!(house.collect(1, Some(large[fit - 1].id())), served(ids(&large[fit..]), false));
     assert_eq!(house.collect(1, Some(EnvelopeId([0; 32]))), served(ids(&large[..fit]), true));

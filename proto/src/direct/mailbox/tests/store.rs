@@ -13,6 +13,8 @@ pub struct Store {
     pub letters: BTreeMap<EnvelopeId, (StoredLetter, Envelope)>,
     pub registrations: BTreeMap<Author, Registration>,
     pub queue: VecDeque<(CommitId, Vec<Change>)>,
+    /// The places of letters that were dropped.
+    pub dropped: Vec<u64>,
 }
 
 impl Store {
@@ -48,7 +50,9 @@ impl Store {
                         assert_eq!((letter.id, letter.to), (envelope.id(), envelope.to));
                         assert!(self.letters.insert(letter.id, (letter, envelope)).is_none());
                     }
-                    Change::Drop { ids } => ids.iter().for_each(|id| assert!(self.letters.remove(id).is_some())),
+                    Change::Drop { ids } => {
+                        self.dropped.extend(ids.iter().map(|id| self.letters.remove(id).unwrap().0.arrival));
+                    }
                     Change::Registered(registration) => {
                         _ = self.registrations.insert(registration.card.card.owner, registration);
                     }
@@ -57,6 +61,11 @@ impl Store {
             }
         }
         through
+    }
+
+    /// Whether the letter with this place is there.
+    pub fn has(&self, place: u64) -> bool {
+        self.letters.values().any(|(letter, _)| letter.arrival == place)
     }
 
     /// Forgets what it was asked.
