@@ -12,6 +12,7 @@
 //! | [`presence`] | [`presence::Presence`] | who is in a room now |
 //! | [`connectivity`] | [`connectivity::Connectivity`] | whom to dial, whom to disconnect, whom to remember |
 //! | [`direct::mailbox`] | [`direct::mailbox::Keeper`] | which letters to keep for recipients that are away |
+//! | [`direct::collecting`] | [`direct::collecting::Collector`] | which mailboxes to use, and when to ask them |
 //! | [`conduct`] | [`conduct::Conduct`] | how much misbehaviour is too much |
 //!
 //! **What travels**

@@ -10,8 +10,10 @@
 //! | [`letter`] | letters and envelopes |
 //! | [`message`] | what one node asks another about them |
 //! | [`mailbox`] | the machine that keeps letters for recipients that are away |
+//! | [`collecting`] | the machine by which a recipient comes by them |
 
 pub mod card;
+pub mod collecting;
 pub mod letter;
 pub mod mailbox;
 pub mod message;
