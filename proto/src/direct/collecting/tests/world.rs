@@ -67,6 +67,8 @@ pub struct World {
     /// What the inbox has not seen to.
     waiting: Vec<(PeerId, EnvelopeId)>,
     has_card: bool,
+    peers: Vec<PeerId>,
+    us: Author,
 }
 
 pub fn us() -> Author {
@@ -93,7 +95,7 @@ pub fn envelope(to: Author, n: u64) -> Envelope {
 }
 
 impl Box {
-    fn answer(&mut self, question: DirectQuestion) -> Option<DirectAnswer> {
+    fn answer(&mut self, us: Author, question: DirectQuestion) -> Option<DirectAnswer> {
         self.asked += 1;
         match (question, self.conduct) {
             (_, Conduct::Silent | Conduct::Unreachable) => None,
@@ -111,17 +113,17 @@ impl Box {
                 }
                 Some(DirectAnswer::Noted)
             }
-            (DirectQuestion::Collect { after }, conduct) => Some(self.page(after, conduct)),
+            (DirectQuestion::Collect { after }, conduct) => Some(self.page(us, after, conduct)),
             (question, _) => panic!("{question:?}"),
         }
     }
 
-    fn page(&mut self, after: Option<EnvelopeId>, conduct: Conduct) -> DirectAnswer {
+    fn page(&mut self, us: Author, after: Option<EnvelopeId>, conduct: Conduct) -> DirectAnswer {
         let first = &self.letters[..self.letters.len().min(3)];
         self.made += 1;
         let (envelopes, more) = match conduct {
             Conduct::Repeats => (first.to_vec(), true),
-            Conduct::Endless => (vec![envelope(us(), 1_000_000 + self.made)], true),
+            Conduct::Endless => (vec![envelope(us, 1_000_000 + self.made)], true),
             Conduct::Others => (vec![envelope(signer(99).author(), self.made)], false),
             Conduct::Misfits => return DirectAnswer::Delivered,
             Conduct::EmptyMore => (Vec::new(), true),
@@ -159,6 +161,8 @@ impl World {
             inbox_works: true,
             waiting: Vec::new(),
             has_card: false,
+            peers: (0..10).map(peer).collect(),
+            us: us(),
         }
     }
 
@@ -181,8 +185,12 @@ impl World {
 
     /// Lets the inbox see to all that came.
     pub fn see_to_all(&mut self) {
+        let mut seen: BTreeMap<PeerId, Vec<EnvelopeId>> = BTreeMap::new();
         for (mailbox, id) in std::mem::take(&mut self.waiting) {
-            self.tell(Input::Discard { mailbox, ids: vec![id] });
+            seen.entry(mailbox).or_default().push(id);
+        }
+        for (mailbox, ids) in seen {
+            self.tell(Input::Discard { mailbox, ids });
         }
     }
 
@@ -241,14 +249,18 @@ impl World {
                 None
             }
             Output::Reach(mailbox) => {
-                let (n, found) = self.at(&PeerId::from_bytes(&mailbox.peer).unwrap());
+                let found = self.at(&PeerId::from_bytes(&mailbox.peer).unwrap()).1;
                 found.reached += 1;
-                (found.conduct != Conduct::Unreachable).then(|| Input::PeerUp(peer(n)))
+                (found.conduct != Conduct::Unreachable)
+                    .then(|| PeerId::from_bytes(&mailbox.peer).map(Input::PeerUp).unwrap())
             }
-            Output::Ask { mailbox, request, question } => match self.at(&mailbox).1.answer(question) {
-                Some(answer) => Some(Input::Answered { request, answer }),
-                None => Some(Input::Failed { request }),
-            },
+            Output::Ask { mailbox, request, question } => {
+                let us = self.us;
+                match self.at(&mailbox).1.answer(us, question) {
+                    Some(answer) => Some(Input::Answered { request, answer }),
+                    None => Some(Input::Failed { request }),
+                }
+            }
             Output::Came { mailbox, envelope } => {
                 let id = envelope.id();
                 self.came.push(envelope);
@@ -262,7 +274,7 @@ impl World {
     }
 
     fn at(&mut self, mailbox: &PeerId) -> (u8, &mut Box) {
-        let n = (0..10).find(|n| peer(*n) == *mailbox).unwrap();
+        let n = self.peers.iter().position(|peer| peer == mailbox).unwrap() as u8;
         (n, self.boxes.get_mut(&n).unwrap())
     }
 }
