@@ -171,7 +171,7 @@ impl Station {
             // What else there is to do waits for nothing but the rest.
             (_, true) if self.needs_now(card) => Some(self.rest),
             (Some(round), true) => Deadline::earliest(renew, Some(round.end)),
-            (None, true) => Deadline::earliest(renew, self.may_collect().then_some(self.next_round)),
+            (None, true) => Deadline::earliest(renew, Some(self.next_round)),
         };
         Deadline::earliest(trial, work.map(|at| at.max(self.rest)))
     }
@@ -221,11 +221,6 @@ impl Station {
 
     // ---- what to ask
 
-    /// Whoever is on trial must take our registration first.
-    fn may_collect(&self) -> bool {
-        self.is_named || self.registered.is_some()
-    }
-
     fn registers(&self, card: Option<&SignedCard>) -> bool {
         card.is_some_and(|card| self.registered.is_none_or(|registered| registered.issued_ms != card.card.issued_ms))
     }
@@ -246,9 +241,6 @@ impl Station {
         if let Some(card) = card.filter(|_| renews || self.registers(card)) {
             let issued_ms = card.card.issued_ms;
             return Some((Asked::Register { issued_ms }, DirectQuestion::Register(card.clone())));
-        }
-        if !self.may_collect() {
-            return None;
         }
         self.round.take_if(|round| !round.wants_page() && now.reached(round.end));
         if self.round.is_none() && now.reached(self.next_round) {

@@ -30,7 +30,7 @@ fn a_mailbox_is_named_once_it_took_our_registration_and_hears_of_the_new_card() 
     world.find(0..5);
     world.run(1_000);
     let named = world.named();
-    assert_eq!(named.len(), MAX_MAILBOXES);
+    assert_eq!((named.len(), &named), (MAX_MAILBOXES, &world.card_names));
     assert!(named.iter().all(|n| world.boxes[n].card == Some(world.issued)));
     assert_eq!(world.boxes.values().filter(|mailbox| mailbox.card.is_some()).count(), MAX_MAILBOXES);
 }
@@ -73,9 +73,54 @@ fn no_page_is_asked_for_while_the_inbox_has_too_much_to_see_to() {
     world.run(ROUND_MS * 5 / 4);
     assert_eq!(world.came.len(), MAX_HELD);
     world.inbox_works = true;
-    world.see_to_all();
+    world.see_to(..);
     world.run(1_000);
     assert_eq!((world.came.len(), world.boxes[&0].letters.len()), (10_000, 0));
+}
+
+#[test]
+fn the_letter_at_which_a_round_is_is_discarded_after_all_others() {
+    let mut world = World::new(1);
+    world.inbox_works = false;
+    world.boxes.get_mut(&0).unwrap().letters = letters(0..5_000);
+    world.run(ROUND_MS * 5 / 4);
+    world.see_to(..100);
+    let held = world.waiting.len();
+    assert!(held > MAX_HELD + 100);
+    // Without it, the mailbox would begin anew with those that the inbox still has.
+    world.see_to(held - 100..);
+    world.inbox_works = true;
+    world.see_to(..);
+    world.run(1_000);
+    assert!(world.came == letters(0..5_000));
+    assert!(world.boxes[&0].letters.is_empty());
+}
+
+#[test]
+fn a_letter_that_was_left_again_after_it_was_discarded_is_discarded_and_does_not_come_again() {
+    let mut world = World::new(1);
+    for numbers in [0..2, 0..3] {
+        world.boxes.get_mut(&0).unwrap().letters = letters(numbers);
+        world.run(2 * ROUND_MS);
+    }
+    assert_eq!(world.came, letters(0..3));
+    assert!(world.boxes[&0].letters.is_empty());
+}
+
+#[test]
+fn after_a_success_the_first_wait_is_short_again() {
+    let mut world = World::new(1);
+    world.conduct(0, Conduct::Unreachable);
+    world.disconnect(0);
+    world.run(DAY_MS / 2);
+    world.conduct(0, Conduct::Honest);
+    world.run(3_600_000);
+    world.boxes.get_mut(&0).unwrap().letters = letters(0..1);
+    world.conduct(0, Conduct::Unreachable);
+    world.disconnect(0);
+    world.conduct(0, Conduct::Honest);
+    world.run(2 * RETRY.first_ms);
+    assert_eq!(world.came.len(), 1);
 }
 
 #[test]
@@ -191,6 +236,10 @@ fn mailboxes_are_sought_while_there_are_too_few_and_less_and_less_often() {
     let sought = world.sought;
     world.run(DAY_MS);
     assert_eq!((world.named().len(), world.sought), (3, sought));
+    // And at once again when there is a reason.
+    world.conduct(2, Conduct::Others);
+    world.run(4 * ROUND_MS);
+    assert!(world.sought > sought + 2, "{}", world.sought - sought);
 }
 
 #[test]
@@ -200,7 +249,7 @@ fn without_a_card_what_is_named_is_collected_from_and_nobody_is_tried() {
     world.find(1..4);
     world.run(1_000);
     assert_eq!((world.came.len(), world.named().len()), (1, 1));
-    assert_eq!(world.boxes[&1].reached, 0);
+    assert!((1..4).all(|n| world.boxes[&n].reached == 0));
 }
 
 /// Something that happens to the first of two mailboxes.

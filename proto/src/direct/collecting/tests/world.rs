@@ -1,6 +1,9 @@
 //! A collector, an inbox, and mailboxes that are honest or not.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::RangeBounds,
+};
 
 use libp2p_identity::{Keypair, PeerId};
 
@@ -62,10 +65,12 @@ pub struct World {
     /// Of the card that we have.
     pub issued: u64,
     pub came: Vec<Envelope>,
+    /// Whom the card names.
+    pub card_names: BTreeSet<u8>,
     pub sought: usize,
     pub inbox_works: bool,
     /// What the inbox has not seen to.
-    waiting: Vec<(PeerId, EnvelopeId)>,
+    pub waiting: Vec<(PeerId, EnvelopeId)>,
     has_card: bool,
     peers: Vec<PeerId>,
     us: Author,
@@ -157,6 +162,7 @@ impl World {
             boxes: (0..10).map(|n| (n, known(n))).collect(),
             issued: 0,
             came: Vec::new(),
+            card_names: (0..named).collect(),
             sought: 0,
             inbox_works: true,
             waiting: Vec::new(),
@@ -183,10 +189,10 @@ impl World {
         (0..10).filter(|n| named.contains(&mailbox(*n))).collect()
     }
 
-    /// Lets the inbox see to all that came.
-    pub fn see_to_all(&mut self) {
+    /// Lets the inbox see to these of the letters that wait for it.
+    pub fn see_to(&mut self, letters: impl RangeBounds<usize>) {
         let mut seen: BTreeMap<PeerId, Vec<EnvelopeId>> = BTreeMap::new();
-        for (mailbox, id) in std::mem::take(&mut self.waiting) {
+        for (mailbox, id) in self.waiting.drain(letters) {
             seen.entry(mailbox).or_default().push(id);
         }
         for (mailbox, ids) in seen {
@@ -246,6 +252,7 @@ impl World {
             }
             Output::Chosen(mailboxes) => {
                 assert!(mailboxes.len() <= MAX_MAILBOXES && mailboxes == self.collector.named());
+                self.card_names = self.named();
                 None
             }
             Output::Reach(mailbox) => {
