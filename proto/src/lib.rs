@@ -14,6 +14,8 @@
 //! | [`direct::outbox`] | [`direct::outbox::Outbox`] | how our letters get to those for whom they are |
 //! | [`direct::keys`] | [`direct::keys::KeyRing`] | for which key letters to us are sealed, and which old keys still open them |
 //! | [`direct::inbox`] | [`direct::inbox::Inbox`] | which letters to us are new, when they are acknowledged and shown |
+//! | [`direct::mailbox`] | [`direct::mailbox::Keeper`] | which letters to keep for recipients that are away |
+//! | [`direct::collecting`] | [`direct::collecting::Collector`] | which mailboxes to use, and when to ask them |
 //! | [`conduct`] | [`conduct::Conduct`] | how much misbehaviour is too much |
 //!
 //! **What travels**

@@ -83,15 +83,19 @@ pub enum InvalidCard {
     TooMuch,
 }
 
+impl Mailbox {
+    /// Whether a card may name it.
+    pub fn is_within_bounds(&self) -> bool {
+        self.peer.len() <= MAX_PEER_ID_BYTES
+            && self.addresses.len() <= MAX_MAILBOX_ADDRESSES
+            && self.addresses.iter().all(|address| address.len() <= MAX_ADDRESS_BYTES)
+    }
+}
+
 impl Card {
     /// Whether it keeps to the bounds of a card.
     pub fn is_within_bounds(&self) -> bool {
-        let fits = |mailbox: &Mailbox| {
-            mailbox.peer.len() <= MAX_PEER_ID_BYTES
-                && mailbox.addresses.len() <= MAX_MAILBOX_ADDRESSES
-                && mailbox.addresses.iter().all(|address| address.len() <= MAX_ADDRESS_BYTES)
-        };
-        self.mailboxes.len() <= MAX_MAILBOXES && self.mailboxes.iter().all(fits)
+        self.mailboxes.len() <= MAX_MAILBOXES && self.mailboxes.iter().all(Mailbox::is_within_bounds)
     }
 
     /// Signs it. `signer` must be its owner's.

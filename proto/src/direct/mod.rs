@@ -16,6 +16,12 @@
 pub mod card;
 pub mod inbox;
 pub mod keys;
+//! | [`mailbox`] | the machine that keeps letters for recipients that are away |
+//! | [`collecting`] | the machine by which a recipient comes by them |
+
+pub mod card;
+pub mod collecting;
 pub mod letter;
+pub mod mailbox;
 pub mod message;
 pub mod outbox;
