@@ -12,15 +12,13 @@
 //! | [`outbox`] | the machine that brings our letters to their recipients |
 //! | [`keys`] | the machine that makes, keeps and forgets a recipient's keys, and issues its card |
 //! | [`inbox`] | the machine that takes letters in: each is stored and shown once |
-
-pub mod card;
-pub mod inbox;
-pub mod keys;
 //! | [`mailbox`] | the machine that keeps letters for recipients that are away |
 //! | [`collecting`] | the machine by which a recipient comes by them |
 
 pub mod card;
 pub mod collecting;
+pub mod inbox;
+pub mod keys;
 pub mod letter;
 pub mod mailbox;
 pub mod message;
