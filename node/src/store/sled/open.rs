@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{atomic::AtomicBool, mpsc::sync_channel},
     thread,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use ::sled::Db;
@@ -43,6 +43,12 @@ const FORMAT_NAME: &str = "starling-store ";
 
 /// Bytes free below which the disk counts as full: the database is not opened, and a failure to open it is put down to that.
 const FULL_BYTES: u64 = 1024 * 1024;
+
+/// Between two tries to open a database that is in use. Nobody tells when it is not any more.
+const LOCK_WAIT: Duration = Duration::from_millis(50);
+
+/// Tries after the first: two seconds of them. What is in use for longer is so by another node.
+const LOCK_TRIES: u32 = 40;
 
 /// Why a store cannot be opened. Nothing was changed; the user can mend it.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +101,7 @@ struct Loaded {
 
 /// See [`SledStore::open`].
 pub(super) fn open(directory: &Path, options: &Options, make_syncer: &MakeSyncer<'_>) -> Result<Opened, OpenError> {
-    let (loaded, set_aside) = match load_guarded(directory, options, make_syncer) {
+    let (loaded, set_aside) = match load_when_free(directory, options, make_syncer) {
         Ok(loaded) => (loaded, None),
         Err(Trouble::Error(error)) => return Err(error),
         Err(Trouble::Damage(reason)) => {
@@ -140,6 +146,17 @@ fn start(directory: &Path, options: &Options, loaded: Loaded, set_aside: Option<
     let store =
         SledStore { writes: Some(writes), reads: Some(reads), closed: AtomicBool::new(false), writer: Some(writer) };
     Ok(Opened { store, snapshot, set_aside })
+}
+
+/// Waits a little for a database that is in use: sled's own threads let go of its lock some time after it was closed.
+fn load_when_free(directory: &Path, options: &Options, make_syncer: &MakeSyncer<'_>) -> Result<Loaded, Trouble> {
+    for _ in 0..LOCK_TRIES {
+        match load_guarded(directory, options, make_syncer) {
+            Err(Trouble::Error(OpenError::InUse(_))) => thread::sleep(LOCK_WAIT),
+            loaded => return loaded,
+        }
+    }
+    load_guarded(directory, options, make_syncer)
 }
 
 fn load_guarded(directory: &Path, options: &Options, make_syncer: &MakeSyncer<'_>) -> Result<Loaded, Trouble> {
