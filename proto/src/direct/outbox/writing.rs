@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Outbox {
-    /// [`Input::Write`].
+    /// [`Input::Write`](super::Input::Write).
     pub(super) fn write(&mut self, now: Now, token: u64, to: Author, text: String, attachments: Vec<Attachment>) {
         let seq = self.streams.get(&to).map_or(0, |stream| stream.last_given) + 1;
         let content = Content::Text(Text { stream: self.config.stream, seq, text, attachments });
@@ -88,7 +88,7 @@ impl Outbox {
         }
     }
 
-    /// [`Input::Persisted`].
+    /// [`Input::Persisted`](super::Input::Persisted).
     pub(super) fn persisted(&mut self, now: Now, through: CommitId) {
         while let Some(commit) = self.journal.pop_through(through) {
             match commit {
@@ -136,7 +136,7 @@ impl Outbox {
         }
     }
 
-    /// [`Input::PersistFailed`].
+    /// [`Input::PersistFailed`](super::Input::PersistFailed).
     pub(super) fn persist_failed(&mut self, now: Now) {
         for (_, commit) in self.journal.fail(now, &mut self.rng) {
             match commit {

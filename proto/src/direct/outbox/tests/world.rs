@@ -368,7 +368,11 @@ proptest! {
         let mut world = World::new(seed);
         world.happen(Event::Loss(loss));
         (0..count).for_each(|_| world.happen(Event::Write(2)));
-        for _ in 0..12 {
+        for round in 0..12 {
+            // However much was lost before, in the last hours nothing is.
+            if round == 8 {
+                world.happen(Event::Loss(0));
+            }
             world.pass(1_800_000);
             world.happen(Event::Collect(2));
         }
