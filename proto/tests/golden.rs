@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use proto::{
     call::{Answer, Topic},
+    direct::message::{DirectAnswer, DirectQuestion, Refusal},
     live::{Live, message_id},
     log::message::{SyncRequest, SyncResponse},
     presence::{Kind, PresenceRequest, PresenceResponse},
@@ -59,6 +60,35 @@ fn answer_name(answer: &Answer) -> &'static str {
     }
 }
 
+fn direct_question_name(question: &DirectQuestion) -> &'static str {
+    match question {
+        DirectQuestion::Deliver(_) => "direct.question.deliver",
+        DirectQuestion::Card(_) => "direct.question.card",
+        DirectQuestion::Deposit(_) => "direct.question.deposit",
+        DirectQuestion::Register(_) => "direct.question.register",
+        DirectQuestion::Collect { after: None } => "direct.question.collect.first",
+        DirectQuestion::Collect { after: Some(_) } => "direct.question.collect.next",
+        DirectQuestion::Discard(_) => "direct.question.discard",
+    }
+}
+
+fn direct_answer_name(answer: &DirectAnswer) -> &'static str {
+    match answer {
+        DirectAnswer::Delivered => "direct.answer.delivered",
+        DirectAnswer::Card(None) => "direct.answer.card.none",
+        DirectAnswer::Card(Some(_)) => "direct.answer.card",
+        DirectAnswer::Deposited(_) => "direct.answer.deposited",
+        DirectAnswer::Registered { .. } => "direct.answer.registered",
+        DirectAnswer::Letters { .. } => "direct.answer.letters",
+        DirectAnswer::Noted => "direct.answer.noted",
+        DirectAnswer::Refused(Refusal::UnknownKey(_)) => "direct.answer.refused.unknown_key",
+        DirectAnswer::Refused(Refusal::NotWanted) => "direct.answer.refused.not_wanted",
+        DirectAnswer::Refused(Refusal::Full) => "direct.answer.refused.full",
+        DirectAnswer::Refused(Refusal::Invalid) => "direct.answer.refused.invalid",
+        DirectAnswer::Unavailable => "direct.answer.unavailable",
+    }
+}
+
 /// Every vector by name: messages, and what is derived from them by hashing and signing.
 fn vectors() -> BTreeMap<&'static str, Vec<u8>> {
     let mut all = BTreeMap::new();
@@ -81,6 +111,20 @@ fn vectors() -> BTreeMap<&'static str, Vec<u8>> {
     samples::lives().iter().for_each(|live| add(live_name(live), wire::encode(live)));
     samples::questions().iter().for_each(|question| add(question_name(&question.topic), wire::encode(question)));
     samples::answers().iter().for_each(|answer| add(answer_name(answer), wire::encode(answer)));
+    add("letter.text", wire::encode(&samples::direct::text()));
+    add("letter.text.id", samples::direct::text().letter.id().0.to_vec());
+    add("letter.receipt", wire::encode(&samples::direct::receipt()));
+    add("card", wire::encode(&samples::direct::card()));
+    add("seal.open_key", samples::direct::open_key().to_bytes().to_vec());
+    add("seal.seal_key", samples::direct::open_key().seal_key().0.to_vec());
+    add("seal.seal_key.id", samples::direct::open_key().seal_key().id().0.to_vec());
+    add("envelope", wire::encode(&samples::direct::envelope()));
+    add("envelope.id", samples::direct::envelope().id().0.to_vec());
+    add("invite.link", samples::direct::invite().link().into_bytes());
+    add("invite.channel", samples::direct::invite().epoch().channel().0.to_vec());
+    let (questions, answers) = (samples::direct::questions(), samples::direct::answers());
+    questions.iter().for_each(|question| add(direct_question_name(question), wire::encode(question)));
+    answers.iter().for_each(|answer| add(direct_answer_name(answer), wire::encode(answer)));
     all
 }
 
@@ -111,4 +155,8 @@ fn the_vectors_are_genuine() {
     for kind in [Kind::Hello, Kind::Heartbeat, Kind::Goodbye] {
         assert_eq!(samples::announcement(kind).verify(&Ed25519), Ok(()));
     }
+    let (key, recipient) = (samples::direct::open_key(), samples::signer(2).author());
+    let opened = samples::direct::envelope().open(recipient, [(key.seal_key().id(), &key)], &Ed25519);
+    assert_eq!(opened, Ok(samples::direct::text().letter));
+    assert!(samples::direct::card().verify(&Ed25519).is_ok());
 }

@@ -8,12 +8,14 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 use proto::{
     call::{Answer, MAX_ANSWER_BYTES, MAX_QUESTION_BYTES, Question, Topic},
+    direct,
     event::{Body, Entry, Event, Run},
     hlc::Timestamp,
     ids::{Author, ChannelId, EventId, LogId, LogKey},
     live::{Live, MAX_FRAME_BYTES},
     log::message::{Refusal, SyncRequest, SyncResponse, VectorEntry, VectorHash, Want},
     presence::{Announcement, Heard, Kind, PresenceRequest, PresenceResponse, Profile, SignedAnnouncement},
+    private::MAX_INVITE_BYTES,
     signature::Signature,
     wire::{self, DecodeError},
 };
@@ -260,6 +262,10 @@ fn every_byte_of_every_sample_matters() {
     check::<_, MAX_QUESTION_BYTES>(samples::questions());
     check::<_, MAX_ANSWER_BYTES>(samples::answers());
     check::<_, MAX_FRAME_BYTES>(vec![samples::chat()]);
+    check::<_, { direct::message::MAX_QUESTION_BYTES }>(samples::direct::questions());
+    check::<_, { direct::message::MAX_ANSWER_BYTES }>(samples::direct::answers());
+    check::<_, { direct::letter::MAX_ENVELOPE_BYTES }>(vec![samples::direct::text(), samples::direct::receipt()]);
+    check::<_, MAX_INVITE_BYTES>(vec![samples::direct::invite()]);
     check::<_, MAX_FRAME_BYTES>(samples::events().into_iter().map(|signed| signed.event).collect());
 }
 

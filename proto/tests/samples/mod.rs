@@ -1,5 +1,7 @@
 //! One of every message, made of fixed keys and values.
 
+pub mod direct;
+
 use proto::{
     Keypair,
     call::{Answer, Question, Topic},
