@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 use crate::{
     channel::RoomName,
     ids::{ChannelId, tagged_hash},
+    seal::TAG_BYTES,
     wire,
 };
 
@@ -36,9 +37,6 @@ const SALT_BYTES: usize = 16;
 
 /// Bytes of AES-GCM's nonce.
 const NONCE_BYTES: usize = 12;
-
-/// Bytes of AES-GCM's tag.
-const TAG_BYTES: usize = 16;
 
 /// Bytes that sealing adds to a frame.
 pub const FRAME_OVERHEAD_BYTES: usize = SALT_BYTES + NONCE_BYTES + TAG_BYTES;

@@ -193,10 +193,10 @@ impl Contents {
         let entry = |(key, value): (&Vec<u8>, &Vec<u8>)| Ok::<_, Infallible>((key.clone(), value.clone()));
         let Ok(page) = match select {
             Select::Page { prefix, after, limit } => {
-                let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+                let after = after.as_ref().filter(|after| *after >= prefix);
+                let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
                 let range = entries.range::<Vec<u8>, _>((from, Bound::Unbounded));
-                let wanted = range.skip_while(|(key, _)| *key < prefix).take_while(|(key, _)| key.starts_with(prefix));
-                page(wanted.map(entry), *limit)
+                page(range.take_while(|(key, _)| key.starts_with(prefix)).map(entry), *limit)
             }
             Select::Keys(keys) => page(keys.iter().filter_map(|key| entries.get_key_value(key)).map(entry), usize::MAX),
         };

@@ -40,20 +40,6 @@ pub enum Table {
 }
 
 impl Table {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Keys,
-        Self::Cards,
-        Self::Contacts,
-        Self::Outbox,
-        Self::Written,
-        Self::Inbox,
-        Self::Received,
-        Self::Mailbox,
-        Self::Registered,
-        Self::PrivateRooms,
-    ];
-
     /// Bytes of each of its keys.
     pub fn key_bytes(self) -> usize {
         match self {

@@ -124,6 +124,11 @@ impl Entry {
         !self.protection.is_empty() || self.favoured_until_ms > mono_ms
     }
 
+    /// Whether it is protected as a room peer or not at all.
+    pub fn is_room_peer_at_most(&self) -> bool {
+        self.protection.iter().all(|reason| *reason == Reason::Room)
+    }
+
     /// Whether nothing but its place in the book would be lost with it.
     fn is_idle(&self) -> bool {
         self.link.is_none() && self.dialing_until_ms.is_none() && !self.bootstrap && self.protection.is_empty()

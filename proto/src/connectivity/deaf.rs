@@ -11,7 +11,7 @@ use libp2p_identity::PeerId;
 
 use crate::time::{Deadline, Now};
 
-use super::{Connectivity, DEAF_MS, MIN_OUTBOUND, ROTATE_MS, Reason};
+use super::{Connectivity, DEAF_MS, MIN_OUTBOUND, ROTATE_MS};
 
 impl Connectivity {
     /// Somebody brought something valid that we had not heard before. Cheap: called for each message.
@@ -28,10 +28,7 @@ impl Connectivity {
         // Whoever came last is given as long to say something.
         let newest_ms = outbound().map(|(.., link)| link.since_ms).max()?;
         let mut strangers: Vec<(u64, Option<u64>, PeerId)> = outbound()
-            .filter(|(peer, entry, _)| {
-                let in_room_at_most = entry.protection.iter().all(|reason| *reason == Reason::Room);
-                !entry.bootstrap && in_room_at_most && !self.is_unnamed_bootstrap(peer)
-            })
+            .filter(|(peer, entry, _)| self.is_replaceable(peer, entry))
             .map(|(peer, _, link)| (link.since_ms, link.useful_ms, *peer))
             .collect();
         strangers.sort_unstable();

@@ -191,6 +191,11 @@ impl Connectivity {
         self.unnamed.values().any(|unnamed| unnamed.peer == Some(*peer))
     }
 
+    /// Whether a peer may be let go of when there are others: neither a bootstrap peer nor protected, but perhaps as a room peer.
+    pub(super) fn is_replaceable(&self, peer: &PeerId, entry: &Entry) -> bool {
+        !entry.bootstrap && entry.is_room_peer_at_most() && !self.is_unnamed_bootstrap(peer)
+    }
+
     /// Notes who answered at a bootstrap address.
     pub(super) fn match_unnamed(&mut self, peer: PeerId, address: &str) {
         for (known, unnamed) in &mut self.unnamed {

@@ -382,7 +382,7 @@ impl Connectivity {
         let was_protected = !entry.protection.is_empty() || entry.unprotected_ms.is_some_and(lag);
         // A peer that merely shares a room is as good as others that do, and whoever closed the connection had too many. Only what
         // lies between us is worth fighting: the room may have fallen into parts.
-        let room_only = entry.protection.iter().all(|reason| *reason == Reason::Room);
+        let room_only = entry.is_room_peer_at_most();
         let let_go = enough && !silent && room_only;
         entry.protection.retain(|reason| *reason == Reason::User);
         entry.unprotected_ms = None;

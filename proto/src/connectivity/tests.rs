@@ -54,6 +54,11 @@ fn run(machine: &mut Connectivity, from_ms: u64, until_ms: u64) -> Vec<(u64, Out
     all
 }
 
+/// Whom it disconnected.
+fn closed(outputs: Vec<(u64, Output)>) -> impl Iterator<Item = PeerId> {
+    outputs.into_iter().filter_map(|(_, output)| if let Output::Disconnect(peer) = output { Some(peer) } else { None })
+}
+
 #[test]
 fn a_restart_dials_the_peers_last_seen_first_while_the_bootstrap_is_dead() {
     let mut machine = manager();
@@ -212,10 +217,7 @@ fn of_those_that_have_no_place_most_go_from_the_neighbourhood_where_most_are() {
         machine.handle(at(u64::from(n)), from(n, format!("/ip4/10.0.{n}.1/tcp/1")));
     }
     (201..=240).for_each(|n| machine.handle(at(1_000), from(n, format!("/ip6/2001:{n}::1/udp/1/quic-v1"))));
-    let trimmed: BTreeSet<PeerId> = run(&mut machine, 1_000, 60_000)
-        .into_iter()
-        .filter_map(|(_, output)| if let Output::Disconnect(peer) = output { Some(peer) } else { None })
-        .collect();
+    let trimmed: BTreeSet<PeerId> = closed(run(&mut machine, 1_000, 60_000)).collect();
     assert_eq!(trimmed.len(), 50);
     assert!((201..=240).all(|n| !trimmed.contains(&peer(n))));
 }
@@ -225,8 +227,7 @@ fn whoever_was_trimmed_is_not_let_in_again_for_a_while_unless_there_is_room() {
     let mut machine = manager();
     (1..=101).for_each(|n| machine.handle(at(0), connected(n, false)));
     let trimmed = run(&mut machine, 0, GRACE_MS);
-    let gone = |(_, output): &(u64, Output)| if let Output::Disconnect(peer) = output { Some(*peer) } else { None };
-    let gone = trimmed.iter().find_map(gone).expect("one too many");
+    let gone = closed(trimmed).next().expect("one too many");
     machine.handle(at(GRACE_MS), Input::Disconnected { peer: gone, silent: false });
     drain(&mut machine);
     let again = Input::Connected { peer: gone, address: address(1), outbound: false };
@@ -279,10 +280,8 @@ fn attackers_who_were_there_first_and_never_close_anything_do_not_keep_newcomers
             machine.handle(at(ms), connected(201 + second as u32, false));
         }
         (201..=220).filter(|n| n % 10 == second as u32 % 10).for_each(|n| machine.useful(at(ms), &peer(n)));
-        for (_, output) in run(&mut machine, ms, ms + 1_000) {
-            if let Output::Disconnect(peer) = output {
-                trimmed.insert(peer);
-            }
+        for peer in closed(run(&mut machine, ms, ms + 1_000)) {
+            trimmed.insert(peer);
         }
     }
     assert_eq!(trimmed.len(), 20);
@@ -302,11 +301,9 @@ fn attackers_who_talk_all_the_time_do_not_push_out_all_others() {
         }
         (301..=400).for_each(|n| machine.useful(at(ms), &peer(n)));
         machine.heard(at(ms));
-        for (_, output) in run(&mut machine, ms, ms + 1_000) {
-            if let Output::Disconnect(peer) = output {
-                trimmed.insert(peer);
-                machine.handle(at(ms + 1_000), Input::Disconnected { peer, silent: false });
-            }
+        for peer in closed(run(&mut machine, ms, ms + 1_000)) {
+            trimmed.insert(peer);
+            machine.handle(at(ms + 1_000), Input::Disconnected { peer, silent: false });
         }
     }
     let quiet = (1..=100).filter(|n| !trimmed.contains(&peer(*n))).count();
@@ -319,10 +316,7 @@ fn of_peers_that_never_brought_anything_neither_the_oldest_nor_the_newest_are_sa
     let mut machine = manager();
     (1..=100).for_each(|n| machine.handle(at(0), connected(n, false)));
     (101..=200).for_each(|n| machine.handle(at(1_000), connected(n, false)));
-    let trimmed: BTreeSet<PeerId> = run(&mut machine, 1_000, 60_000)
-        .into_iter()
-        .filter_map(|(_, output)| if let Output::Disconnect(peer) = output { Some(peer) } else { None })
-        .collect();
+    let trimmed: BTreeSet<PeerId> = closed(run(&mut machine, 1_000, 60_000)).collect();
     let old = (1..=100).filter(|n| trimmed.contains(&peer(*n))).count();
     assert!((15..=60).contains(&old), "{old} of {}", trimmed.len());
 }
@@ -339,13 +333,11 @@ fn a_node_that_hears_nothing_replaces_the_peers_that_it_dialed_one_by_one() {
                 machine.heard(at(second * 1_000));
             }
             let end_ms = (second + 1) * 1_000;
-            for (_, output) in run(&mut machine, second * 1_000, end_ms) {
-                if let Output::Disconnect(peer) = output {
-                    gone.push(peer);
-                    machine.handle(at(end_ms), Input::Disconnected { peer, silent: false });
-                    let next = 200 + u32::try_from(gone.len()).unwrap();
-                    machine.handle(at(end_ms), connected(next, true));
-                }
+            for peer in closed(run(&mut machine, second * 1_000, end_ms)) {
+                gone.push(peer);
+                machine.handle(at(end_ms), Input::Disconnected { peer, silent: false });
+                let next = 200 + u32::try_from(gone.len()).unwrap();
+                machine.handle(at(end_ms), connected(next, true));
             }
         }
         let expected: Vec<PeerId> = if is_deaf { [1, 2, 3, 4, 5, 6].map(peer).into() } else { vec![] };
@@ -361,10 +353,8 @@ fn whatever_is_heard_one_of_those_that_we_dialed_makes_place_for_another_every_f
     let mut gone = Vec::new();
     for second in 1..=ROTATE_MS / 1_000 {
         machine.heard(at(second * 1_000));
-        for (_, output) in run(&mut machine, second * 1_000, (second + 1) * 1_000) {
-            if let Output::Disconnect(peer) = output {
-                gone.push(peer);
-            }
+        for peer in closed(run(&mut machine, second * 1_000, (second + 1) * 1_000)) {
+            gone.push(peer);
         }
     }
     // Not one of the oldest four, and not one that brought something.
@@ -381,10 +371,7 @@ fn a_crowd_that_was_there_before_does_not_push_out_the_oldest_peers_that_we_dial
         machine.handle(at(300), Input::Protect { peer: peer(n), reason: Reason::Room });
     }
     machine.heard(at(GRACE_MS));
-    let trimmed: BTreeSet<PeerId> = run(&mut machine, 300, GRACE_MS + DEAF_MS - 1)
-        .into_iter()
-        .filter_map(|(_, output)| if let Output::Disconnect(peer) = output { Some(peer) } else { None })
-        .collect();
+    let trimmed: BTreeSet<PeerId> = closed(run(&mut machine, 300, GRACE_MS + DEAF_MS - 1)).collect();
     assert_eq!(trimmed.len(), 20);
     let gone: Vec<u32> = (201..=210).filter(|n| trimmed.contains(&peer(*n))).collect();
     assert_eq!(gone, [209, 210]);

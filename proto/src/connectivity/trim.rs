@@ -26,7 +26,7 @@ use rand::RngExt;
 
 use crate::time::{Deadline, Now};
 
-use super::{Connectivity, GRACE_MS, MIN_OUTBOUND, PRESSED_GRACE_MS, ROOM_PLACES, Reason, book::Neighbourhood};
+use super::{Connectivity, GRACE_MS, MIN_OUTBOUND, PRESSED_GRACE_MS, ROOM_PLACES, book::Neighbourhood};
 
 /// A connection that may be trimmed.
 struct Candidate {
@@ -83,8 +83,7 @@ impl Connectivity {
     fn without_a_place(&mut self, among: &BTreeSet<PeerId>) -> Vec<Candidate> {
         let mut all = Vec::new();
         for (peer, entry, link) in self.book.links().filter(|(peer, ..)| among.contains(*peer)) {
-            let is_bootstrap = entry.bootstrap || self.is_unnamed_bootstrap(peer);
-            if !is_bootstrap && entry.protection.iter().all(|reason| *reason == Reason::Room) {
+            if self.is_replaceable(peer, entry) {
                 all.push(Candidate {
                     peer: *peer,
                     in_room: !entry.protection.is_empty(),

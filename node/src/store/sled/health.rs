@@ -2,10 +2,12 @@
 
 use std::{
     fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
+use super::Fault;
 use crate::store::StoreError;
 
 /// The name of the file that says that the database must be verified when it is opened next.
@@ -28,6 +30,15 @@ impl Health {
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.clone().map_or(Ok(()), |reason| Err(StoreError::Failed(reason)))
+    }
+
+    /// Turns a fault, or a panic of sled over damage, into the store's failure.
+    pub(super) fn guard<T>(&self, doing: &str, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, StoreError> {
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(fault)) => Err(self.fail(&fault.to_string())),
+            Err(_) => Err(self.fail(&format!("the database panicked while {doing}"))),
+        }
     }
 
     /// Notes a failure, marks the database as suspect, and returns the error to answer with.

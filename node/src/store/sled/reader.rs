@@ -1,9 +1,6 @@
 //! The thread that reads, so that a long page does not delay a commit.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::Receiver,
-};
+use std::sync::mpsc::Receiver;
 
 use ::sled::Tree;
 use proto::{
@@ -21,7 +18,7 @@ use super::{
     read::{ChannelView, Cursor, LogView, page_after, page_before},
     records::decode,
 };
-use crate::store::{Before, Evidence, Reply, StoreError, runs::Budget};
+use crate::store::{Before, Evidence, Reply, runs::Budget};
 
 /// What the reader is asked: the reading requests of [`crate::store::Request`].
 pub(super) enum Task {
@@ -49,29 +46,20 @@ impl Reader {
             // Nobody may wait for an answer.
             match task {
                 Task::History { channel, before, limit, reply } => {
-                    let _ = reply.send(self.guard(|| self.history(channel, before, limit)));
+                    let _ = reply.send(self.health.guard("reading", || self.history(channel, before, limit)));
                 }
                 Task::After { channel, from, limit, reply } => {
                     let view = ChannelView::new(&self.index.read(), channel);
-                    let _ = reply.send(self.guard(|| page_after(&self.tree, &view, from, limit)));
+                    let _ = reply.send(self.health.guard("reading", || page_after(&self.tree, &view, from, limit)));
                 }
                 Task::Runs { channel, wants, reply } => {
-                    let _ = reply.send(self.guard(|| self.runs(channel, &wants)));
+                    let _ = reply.send(self.health.guard("reading", || self.runs(channel, &wants)));
                 }
                 Task::Evidence { channel, key, reply } => {
-                    let _ = reply.send(self.guard(|| self.evidence(channel, key)));
+                    let _ = reply.send(self.health.guard("reading", || self.evidence(channel, key)));
                 }
                 Task::Stop => return,
             }
-        }
-    }
-
-    /// Turns a fault, or a panic of sled over damage, into the store's failure.
-    fn guard<T>(&self, read: impl FnOnce() -> Result<T, Fault>) -> Result<T, StoreError> {
-        match catch_unwind(AssertUnwindSafe(read)) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(fault)) => Err(self.health.fail(&fault.to_string())),
-            Err(_) => Err(self.health.fail("the database panicked while reading")),
         }
     }
 

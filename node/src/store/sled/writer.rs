@@ -4,7 +4,6 @@
 //! heads, and answers all. One by one, commits cost one fdatasync each; under load, many share one.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::mpsc::{Receiver, SyncSender},
     thread::JoinHandle,
@@ -113,11 +112,7 @@ impl Writer {
     /// Reads entries. Everything before is durable by now; where it could not be made so, the store has failed.
     fn read(&self, table: Table, select: &Select) -> Result<Vec<Entry>, StoreError> {
         self.health.check()?;
-        match catch_unwind(AssertUnwindSafe(|| tables::select(&self.db, table, select))) {
-            Ok(Ok(entries)) => Ok(entries),
-            Ok(Err(fault)) => Err(self.health.fail(&fault.to_string())),
-            Err(_) => Err(self.health.fail("the database panicked while reading")),
-        }
+        self.health.guard("reading", || tables::select(&self.db, table, select))
     }
 
     fn commit_all(&mut self, commits: Vec<(Batch, Reply<()>)>) {
@@ -143,21 +138,18 @@ impl Writer {
             return results;
         }
         // sled panics on some damage; nothing of ours is left half done by it but the overlay, which is dropped.
-        let written = catch_unwind(AssertUnwindSafe(|| {
+        let written = self.health.guard("writing", || {
             let prepared = group.finish(&self.db, &self.meta)?;
             Self::write(&self.db, self.syncer.as_mut(), &mut self.witness, prepared)
-        }));
+        });
         drop(durable);
-        let error = match written {
-            Ok(Ok(prepared)) => {
-                self.publish(prepared);
-                return results;
+        match written {
+            Ok(prepared) => self.publish(prepared),
+            Err(error) => {
+                for result in results.iter_mut().filter(|result| result.is_ok()) {
+                    *result = Err(error.clone());
+                }
             }
-            Ok(Err(fault)) => self.health.fail(&fault.to_string()),
-            Err(_) => self.health.fail("the database panicked while writing"),
-        };
-        for result in results.iter_mut().filter(|result| result.is_ok()) {
-            *result = Err(error.clone());
         }
         results
     }
@@ -203,18 +195,14 @@ impl Writer {
         if thread.join().is_err() {
             health.fail("the reader panicked");
         }
-        let closed = catch_unwind(AssertUnwindSafe(|| -> Result<(), Fault> {
+        let closed = health.guard("closing", || {
             db.flush()?;
             syncer.sync()?;
             drop(db);
             syncer.sync()?;
             Ok(())
-        }));
-        health.check()?;
-        match closed {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(fault)) => Err(health.fail(&fault.to_string())),
-            Err(_) => Err(health.fail("the database panicked while closing")),
-        }
+        });
+        // What failed first tells more.
+        health.check().and(closed)
     }
 }
