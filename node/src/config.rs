@@ -155,6 +155,12 @@ pub struct Options {
     /// Do not look for nodes on the local network
     #[arg(long)]
     pub no_mdns: bool,
+    /// Keep sealed direct messages for others while they are away
+    #[arg(long)]
+    pub mailbox: bool,
+    /// Do not tell those who write to you what you have read
+    #[arg(long)]
+    pub no_read_receipts: bool,
     /// What to log, such as `info` or `warn,node=debug` [default: RUST_LOG, else warnings and a few words of the node]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
@@ -192,6 +198,8 @@ impl Options {
             api_expose: self.api_expose || weaker.api_expose,
             network_key: self.network_key.or(weaker.network_key),
             no_mdns: self.no_mdns || weaker.no_mdns,
+            mailbox: self.mailbox || weaker.mailbox,
+            no_read_receipts: self.no_read_receipts || weaker.no_read_receipts,
             log: self.log.or(weaker.log),
         }
     }
@@ -226,6 +234,8 @@ impl Options {
             api: self.api.map(|api| api.0),
             network_key,
             mdns: !self.no_mdns,
+            mailbox: self.mailbox,
+            read_receipts: !self.no_read_receipts,
             log: self.log,
         })
     }
@@ -250,6 +260,10 @@ pub struct Config {
     pub network_key: Option<PreSharedKey>,
     /// Whether to look for nodes on the local network.
     pub mdns: bool,
+    /// Whether to keep sealed direct messages for others.
+    pub mailbox: bool,
+    /// Whether others are told what was read.
+    pub read_receipts: bool,
     /// What to log, when that was chosen.
     pub log: Option<String>,
 }

@@ -1,18 +1,21 @@
 //! How the rest of the program talks to the swarm task: typed calls over a bounded queue.
 
+mod direct;
+
 use std::sync::Arc;
 
 use libp2p::{Multiaddr, PeerId};
 use proto::{
     channel::RoomName,
     chat::InvalidChat,
+    direct::{letter::LetterId, outbox::NotWritten},
     hlc::{MAX_ADVANCE_MS, Timestamp},
-    ids::EventId,
+    ids::{Author, EventId},
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
-    model::{Found, Member, Message, NodeEvent, Peer, Room, Status},
+    model::{DirectMessage, Found, Member, Message, NodeEvent, Peer, Person, Room, Status},
     store::{Before, Request, Store, StoreError},
     swarm::lookups,
     view,
@@ -24,6 +27,9 @@ pub const MAX_QUEUED_CALLS: usize = 1_024;
 
 /// Messages in one page of history.
 pub const MAX_HISTORY_LIMIT: usize = 10_000;
+
+/// Bytes of the name that a user gives to a contact.
+pub const MAX_CONTACT_NAME_BYTES: usize = 64;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,9 +55,37 @@ pub enum CallError {
     /// The text cannot be sent.
     #[error(transparent)]
     InvalidChat(#[from] InvalidChat),
+    /// There is no direct message of that id.
+    #[error("there is no direct message {0}")]
+    NoSuchDirectMessage(String),
+    /// The peer's id holds no key to write to.
+    #[error("{0} cannot be written to: only Ed25519 peer ids can")]
+    NotAnAuthor(PeerId),
+    /// The direct message cannot be sent.
+    #[error(transparent)]
+    NotWritten(#[from] NotWritten),
+    /// The contact's name cannot be used. The caller's to mend.
+    #[error("a contact's name has 1 to {MAX_CONTACT_NAME_BYTES} bytes and no control characters")]
+    ContactName,
+    /// As many people are named or blocked as can be.
+    #[error("too many people are known; remove some contacts first")]
+    TooManyPeople,
     /// The store refused or failed; nothing was sent.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Which direct messages.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DirectFilter {
+    /// Only those from and to this peer.
+    pub peer: Option<PeerId>,
+    /// Only those that came and were not read.
+    pub unread: bool,
+    /// Only those that this node had before this one.
+    pub before: Option<LetterId>,
+    /// The newest so many; [`MAX_HISTORY_LIMIT`] at most.
+    pub limit: usize,
 }
 
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, CallError>>;
@@ -71,6 +105,12 @@ pub(crate) enum Command {
     Provide(lookups::Key, Answer<()>),
     StopProviding(lookups::Key, Answer<()>),
     FindProviders(lookups::Key, usize, Answer<Found>),
+    Message(Author, String, Answer<DirectMessage>),
+    MarkRead(Author, Answer<()>),
+    People(Answer<Vec<Person>>),
+    NameContact(Author, Option<String>, Answer<()>),
+    Block(Author, bool, Answer<()>),
+    RotateKey(Answer<()>),
     Shutdown(Answer<()>),
 }
 

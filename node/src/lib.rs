@@ -7,6 +7,7 @@
 //! | [`handle`] | typed calls to that task, for everyone else |
 //! | [`transport`] | addresses, and the stack beneath every stream |
 //! | [`store`] | what must survive: events, rooms and known peers |
+//! | [`letters`] | direct messages as they are kept, and read for the user |
 //! | [`clock`], [`spawn`] | where time comes from, and what runs a node's tasks |
 //! | [`identity`], [`secret_file`] | the key that is this node, and files that only their owner may read |
 //! | [`data_dir`] | where the files are, and how programs on one machine find each other |
@@ -22,6 +23,7 @@ pub mod config;
 pub mod data_dir;
 pub mod handle;
 pub mod identity;
+pub mod letters;
 pub mod model;
 pub mod secret_file;
 pub mod spawn;

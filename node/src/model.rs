@@ -77,6 +77,69 @@ pub struct Room {
     pub frozen_logs: u64,
 }
 
+/// A direct message, durable on this node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DirectMessage {
+    /// Its id, 64 hexadecimal digits; the same on both sides.
+    pub id: String,
+    /// The author's peer id, proven.
+    pub from: String,
+    /// The recipient's peer id.
+    pub to: String,
+    /// When it was written, by its author's clock, in RFC 3339, UTC, with milliseconds.
+    pub at: String,
+    /// What was said.
+    pub text: String,
+    /// How far it is.
+    pub state: DirectState,
+}
+
+/// How far a direct message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DirectState {
+    /// Durable on the sender's node.
+    Queued,
+    /// Durable in at least one mailbox.
+    Sent,
+    /// Durable on the recipient's node. One that came to this node and was not read.
+    Delivered,
+    /// Read. Of one that this node sent: its recipient says so.
+    Read,
+    /// The recipient does not want it.
+    Refused,
+    /// The recipient's program could make nothing of it.
+    Failed,
+}
+
+/// Somebody this node knows: a contact, somebody who wrote or was written to, or somebody who is here now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Person {
+    /// The peer id.
+    pub peer_id: String,
+    /// The name that the user gave. Only contacts have one.
+    pub contact: Option<String>,
+    /// The display names that this peer goes by in rooms now; not unique, not proven.
+    pub names: Vec<String>,
+    /// Whether nothing is taken from it.
+    pub blocked: bool,
+    /// Whether a connection is open.
+    pub connected: bool,
+    /// Direct messages that came from it.
+    pub messages: u64,
+}
+
+/// What a mailbox keeps for others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MailboxStatus {
+    /// Recipients that are registered.
+    pub recipients: u64,
+    /// Sealed letters.
+    pub letters: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// Who has something, by Kademlia.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Found {
@@ -121,6 +184,12 @@ pub struct Status {
     pub closed_network: bool,
     /// Whether the store takes writes: `ok`, or what is wrong.
     pub store: String,
+    /// Direct messages of this node that are not delivered yet.
+    pub undelivered: u64,
+    /// Peer ids of the mailboxes that keep direct messages for this node while it is away.
+    pub mailboxes: Vec<String>,
+    /// What this node keeps for others, if it is a mailbox.
+    pub mailbox: Option<MailboxStatus>,
     /// What peers sent and this node refused, by reason; reasons that never happened are left out.
     pub refused: Vec<Refusals>,
     /// Things the user should know, in plain words; empty when all is well.
@@ -133,6 +202,18 @@ pub struct Status {
 pub enum NodeEvent {
     /// A message became part of a room's history, whoever wrote it. Each message is reported once.
     Message(Message),
+    /// A direct message became durable on this node: one that came, or one that the user wrote. Each is reported once.
+    Direct(DirectMessage),
+    /// A direct message that this node sent got further. What was read of messages that were delivered before the node started is
+    /// not reported.
+    DirectState {
+        /// The message's id.
+        id: String,
+        /// Its recipient's peer id.
+        to: String,
+        /// How far it is now.
+        state: DirectState,
+    },
     /// Somebody came into a room.
     Joined(Member),
     /// Somebody left a room: said goodbye, or fell silent for too long.

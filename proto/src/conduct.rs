@@ -56,7 +56,7 @@ pub fn weight(offence: Offence) -> u64 {
     match offence {
         Offence::BadSignature | Offence::BrokenLog => 50,
         Offence::Oversized | Offence::NotAllowed => 25,
-        Offence::Malformed | Offence::WrongAnswer => 20,
+        Offence::Malformed | Offence::WrongAnswer | Offence::BadLetter => 20,
         Offence::ClockAhead => 10,
         Offence::Flood => 1,
     }

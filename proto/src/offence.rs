@@ -24,11 +24,13 @@ pub enum Offence {
     Flood,
     /// An answer that does not fit the question.
     WrongAnswer,
+    /// A sealed letter that is not for us, does not open, or breaks a rule.
+    BadLetter,
 }
 
 impl Offence {
     /// All kinds, in the order they are listed to users.
-    pub const ALL: [Offence; 8] = [
+    pub const ALL: [Offence; 9] = [
         Self::Malformed,
         Self::Oversized,
         Self::BadSignature,
@@ -37,6 +39,7 @@ impl Offence {
         Self::ClockAhead,
         Self::Flood,
         Self::WrongAnswer,
+        Self::BadLetter,
     ];
 
     /// The name used in counters and JSON.
@@ -50,6 +53,7 @@ impl Offence {
             Self::ClockAhead => "clock_ahead",
             Self::Flood => "flood",
             Self::WrongAnswer => "wrong_answer",
+            Self::BadLetter => "bad_letter",
         }
     }
 }

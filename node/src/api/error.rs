@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use proto::direct::outbox::NotWritten;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -73,6 +74,15 @@ impl From<CallError> for ApiError {
             CallError::CannotLeaveLobby => (StatusCode::CONFLICT, "cannot_leave_lobby"),
             CallError::TooManyRooms(_) => (StatusCode::CONFLICT, "too_many_rooms"),
             CallError::NoSuchMessage(_) => (StatusCode::NOT_FOUND, "no_such_message"),
+            CallError::NoSuchDirectMessage(_) => (StatusCode::NOT_FOUND, "no_such_message"),
+            CallError::NotAnAuthor(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_peer"),
+            CallError::NotWritten(NotWritten::TooMuchWaiting) => (StatusCode::CONFLICT, "too_much_waiting"),
+            CallError::NotWritten(NotWritten::NotStored) => (StatusCode::INTERNAL_SERVER_ERROR, "store_failed"),
+            CallError::NotWritten(NotWritten::Invalid(_) | NotWritten::ToOneself) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid_message")
+            }
+            CallError::ContactName => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_name"),
+            CallError::TooManyPeople => (StatusCode::CONFLICT, "too_many_people"),
             CallError::InvalidChat(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_text"),
             CallError::Store(StoreError::DiskFull { .. }) => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
             CallError::Store(StoreError::Failed(_) | StoreError::Rejected(_)) => {

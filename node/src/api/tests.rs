@@ -46,6 +46,9 @@ fn status() -> Status {
         events: 4,
         closed_network: false,
         store: "ok".into(),
+        undelivered: 0,
+        mailboxes: Vec::new(),
+        mailbox: None,
         refused: vec![Refusals { reason: "malformed".into(), count: 5 }],
         warnings: Vec::new(),
     }
@@ -92,9 +95,15 @@ fn answer(command: Command) {
         | Command::Sync(answer)
         | Command::Provide(_, answer)
         | Command::StopProviding(_, answer)
+        | Command::MarkRead(_, answer)
+        | Command::NameContact(_, _, answer)
+        | Command::Block(_, _, answer)
+        | Command::RotateKey(answer)
         | Command::Shutdown(answer) => drop(answer.send(Ok(()))),
         // No route asks for it.
         Command::FindProviders(_, _, answer) => drop(answer.send(Err(CallError::Stopped))),
+        Command::Message(_, _, answer) => drop(answer.send(Err(CallError::Stopped))),
+        Command::People(answer) => drop(answer.send(Ok(Vec::new()))),
         Command::Say(room, text, answer) => drop(answer.send(said(room, &text))),
     }
 }

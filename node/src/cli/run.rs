@@ -34,8 +34,8 @@ use crate::{
         Snapshot, Store,
         sled::{self, SledStore},
     },
-    swarm::{self, Parts, Resources, Settings, StartError},
-    transport::{DialAddress, network_transport},
+    swarm::{self, DirectSettings, Parts, Resources, Settings, StartError},
+    transport::{DialAddress, NetworkTransports},
 };
 
 /// Open files wanted: eight times the connections that a node holds at most.
@@ -175,7 +175,6 @@ fn parts(
     snapshot: Snapshot,
 ) -> Result<Parts, Failure> {
     let peer_id = keypair.public().to_peer_id().to_string();
-    let transport = network_transport(&keypair, config.network_key).map_err(Failure::failed)?;
     let mut bootstrap = config.bootstrap;
     bootstrap.extend(data.siblings().iter().flat_map(sibling_addresses));
     Ok(Parts {
@@ -188,9 +187,13 @@ fn parts(
             connections: proto::connectivity::Settings::default(),
             resources: Resources::default(),
             closed_network: config.network_key.is_some(),
+            direct: DirectSettings {
+                mailbox: config.mailbox.then(proto::direct::mailbox::Settings::default),
+                read_receipts: config.read_receipts,
+            },
         },
         keypair,
-        transport,
+        transports: Arc::new(NetworkTransports { network_key: config.network_key }),
         store,
         snapshot,
         clock: Arc::new(SystemClock::default()),

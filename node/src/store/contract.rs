@@ -314,7 +314,7 @@ fn entries_of_tables_are_kept_replaced_and_removed<B: Backend>() {
     let mut backend = B::default();
     let (store, _) = backend.open();
     let key = |n: u64| n.to_be_bytes().to_vec();
-    let change = |n: u64, value: Option<Vec<u8>>| EntryChange { table: Table::Inbox, key: key(n), value };
+    let change = |n: u64, value: Option<Vec<u8>>| EntryChange { table: Table::Letters, key: key(n), value };
     let put = |entries| commit(&*store, Batch { entries, ..Batch::default() });
     let long = vec![7; MAX_VALUE_BYTES];
     put((0..100).map(|n| change(n, Some(vec![n as u8; 1 + n as usize * 100]))).collect()).unwrap();
@@ -324,7 +324,7 @@ fn entries_of_tables_are_kept_replaced_and_removed<B: Backend>() {
     let (store, _) = backend.open();
     let page = |prefix: &[u8], after: Option<u64>, limit| {
         let select = Select::Page { prefix: prefix.to_vec(), after: after.map(key), limit };
-        ask(&*store, |reply| Request::Entries { table: Table::Inbox, select, reply }).unwrap()
+        ask(&*store, |reply| Request::Entries { table: Table::Letters, select, reply }).unwrap()
     };
     let all = page(&[], None, usize::MAX);
     assert_eq!(all.len(), 99);
@@ -336,7 +336,7 @@ fn entries_of_tables_are_kept_replaced_and_removed<B: Backend>() {
     assert_eq!(page(&key(7)[..7], Some(97), 10), all[97..]);
     assert_eq!(page(&[1], None, 10), []);
     let select = Select::Keys(vec![key(50), key(4), key(3)]);
-    let some = ask(&*store, |reply| Request::Entries { table: Table::Inbox, select, reply }).unwrap();
+    let some = ask(&*store, |reply| Request::Entries { table: Table::Letters, select, reply }).unwrap();
     assert_eq!(some, [all[49].clone(), all[3].clone()]);
     let select = Select::Keys(vec![key(50)]);
     assert_eq!(ask(&*store, |reply| Request::Entries { table: Table::Keys, select, reply }).unwrap(), []);
@@ -345,11 +345,10 @@ fn entries_of_tables_are_kept_replaced_and_removed<B: Backend>() {
 fn a_page_of_entries_keeps_to_its_limits<B: Backend>() {
     let mut backend = B::default();
     let (store, _) = backend.open();
-    let change =
-        |n: u64| EntryChange { table: Table::Mailbox, key: n.to_be_bytes().into(), value: Some(vec![1; 60_000]) };
+    let change = |n: u64| EntryChange { table: Table::Keys, key: n.to_be_bytes().into(), value: Some(vec![1; 60_000]) };
     commit(&*store, Batch { entries: (0..30).map(change).collect(), ..Batch::default() }).unwrap();
     let select = Select::Page { prefix: Vec::new(), after: None, limit: usize::MAX };
-    let page = ask(&*store, |reply| Request::Entries { table: Table::Mailbox, select, reply }).unwrap();
+    let page = ask(&*store, |reply| Request::Entries { table: Table::Keys, select, reply }).unwrap();
     assert_eq!(page.len(), MAX_PAGE_BYTES / 60_000);
 }
 
@@ -359,7 +358,7 @@ fn entries_that_do_not_fit_their_table_are_rejected<B: Backend>() {
     let wrong =
         [(vec![1; 7], Some(vec![1])), (vec![1; 8], Some(vec![])), (vec![1; 8], Some(vec![1; MAX_VALUE_BYTES + 1]))];
     for (key, value) in wrong {
-        let entries = vec![EntryChange { table: Table::Inbox, key, value }];
+        let entries = vec![EntryChange { table: Table::Letters, key, value }];
         let batch = Batch { entries, rooms: vec![("no".into(), true)], ..Batch::default() };
         assert!(matches!(commit(&*store, batch), Err(StoreError::Rejected(_))));
     }

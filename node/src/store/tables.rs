@@ -3,7 +3,9 @@
 //! A table's keys all have one length, so that they sort, and are found, like numbers. What an entry means is its capability's
 //! business; the store sees bytes. Entries change together with everything else of their batch, or not at all.
 
-use super::StoreError;
+use tokio::sync::oneshot;
+
+use super::{Request, Store, StoreError};
 
 /// Bytes: the largest value of an entry.
 pub const MAX_VALUE_BYTES: usize = 64 * 1024;
@@ -17,22 +19,32 @@ pub const MAX_PAGE_BYTES: usize = 1024 * 1024;
 /// Whose entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
-    /// Keys that open letters: by number.
+    /// The record of the keys that open letters: one entry.
     Keys,
     /// Cards of those who were written to: by author.
     Cards,
-    /// People: by author.
+    /// Whom the user has given a name: by author.
     Contacts,
-    /// Letters on their way: by recipient and number.
+    /// What the inbox keeps of each author: by author.
+    People,
+    /// Where letters of ours are that are on their way: by recipient and number.
     Outbox,
+    /// What became of our letters: by their place.
+    Fates,
     /// How far we have written to each recipient: by recipient.
     Written,
-    /// Letters that came: by number of arrival.
-    Inbox,
+    /// How far each recipient has read: by recipient.
+    ReadBy,
+    /// All letters, theirs and ours: by their place here, the newest first.
+    Letters,
+    /// Which of them are whose: by author and place.
+    Conversations,
     /// What of each stream has come: by author and stream.
     Received,
-    /// Letters kept for others: by number of arrival.
+    /// Sealed letters kept for others: by name.
     Mailbox,
+    /// What is known of each of them: by name.
+    Kept,
     /// For whom letters are kept: by author.
     Registered,
     /// Private rooms: by channel.
@@ -43,9 +55,17 @@ impl Table {
     /// Bytes of each of its keys.
     pub fn key_bytes(self) -> usize {
         match self {
-            Self::Keys | Self::Inbox | Self::Mailbox => 8,
-            Self::Cards | Self::Contacts | Self::Written | Self::Registered | Self::PrivateRooms => 32,
-            Self::Outbox | Self::Received => 40,
+            Self::Keys | Self::Fates | Self::Letters => 8,
+            Self::Cards
+            | Self::Contacts
+            | Self::People
+            | Self::Written
+            | Self::ReadBy
+            | Self::Mailbox
+            | Self::Kept
+            | Self::Registered
+            | Self::PrivateRooms => 32,
+            Self::Outbox | Self::Conversations | Self::Received => 40,
         }
     }
 
@@ -55,13 +75,18 @@ impl Table {
             Self::Keys => 0,
             Self::Cards => 1,
             Self::Contacts => 2,
-            Self::Outbox => 3,
-            Self::Written => 4,
-            Self::Inbox => 5,
-            Self::Received => 6,
-            Self::Mailbox => 7,
-            Self::Registered => 8,
-            Self::PrivateRooms => 9,
+            Self::People => 3,
+            Self::Outbox => 4,
+            Self::Fates => 5,
+            Self::Written => 6,
+            Self::ReadBy => 7,
+            Self::Letters => 8,
+            Self::Conversations => 9,
+            Self::Received => 10,
+            Self::Mailbox => 11,
+            Self::Kept => 12,
+            Self::Registered => 13,
+            Self::PrivateRooms => 14,
         }
     }
 }
@@ -105,6 +130,51 @@ pub enum Select {
 
 /// Key and value.
 pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// All entries of a table, in order, read page by page.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn read_all(store: &dyn Store, table: Table) -> Result<Vec<Entry>, StoreError> {
+    let mut all: Vec<Entry> = Vec::new();
+    loop {
+        let after = all.last().map(|(key, _)| key.clone());
+        let select = Select::Page { prefix: Vec::new(), after, limit: MAX_PAGE_ENTRIES };
+        let page = read(store, table, select).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+/// Some entries of a table.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn read(store: &dyn Store, table: Table, select: Select) -> Result<Vec<Entry>, StoreError> {
+    let (reply, answer) = oneshot::channel();
+    store.submit(Request::Entries { table, select, reply })?;
+    answer.await.map_err(|_| StoreError::Closed)?
+}
+
+/// The entries with these keys, in this order, without those that are not there, however many they are.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn read_keys(store: &dyn Store, table: Table, keys: Vec<Vec<u8>>) -> Result<Vec<Entry>, StoreError> {
+    let mut found: Vec<Entry> = Vec::new();
+    let mut rest = keys.as_slice();
+    while !rest.is_empty() {
+        let asked = &rest[..rest.len().min(MAX_PAGE_ENTRIES)];
+        let page = read(store, table, Select::Keys(asked.to_vec())).await?;
+        // A page may be cut short; what comes before its last entry and is not in it is not there.
+        let last = page.last().and_then(|(key, _)| asked.iter().rposition(|asked| asked == key));
+        rest = last.map_or(&rest[asked.len()..], |last| &rest[last + 1..]);
+        found.extend(page);
+    }
+    Ok(found)
+}
 
 /// Checks changes before anything is touched.
 ///

@@ -9,13 +9,19 @@ use libp2p::{
 use prometheus_client::registry::Registry;
 use proto::{event::MAX_EVENT_BYTES, live};
 
-use super::{Resources, StartError, codec::ChannelCodec};
+use super::{
+    Resources, StartError,
+    codec::{ChannelCodec, DirectCodec},
+};
 
 /// The name of our Kademlia network; never the public IPFS one.
 pub const KAD_PROTOCOL: StreamProtocol = StreamProtocol::new("/starling/kad/1");
 
 /// The protocol of questions about channels.
 pub const CHANNEL_PROTOCOL: StreamProtocol = StreamProtocol::new("/starling/channel/1");
+
+/// The protocol of letters.
+pub const DIRECT_PROTOCOL: StreamProtocol = StreamProtocol::new("/starling/direct/1");
 
 /// What identify shows as the protocol version.
 pub const PROTOCOL_VERSION: &str = "/starling/1";
@@ -98,6 +104,8 @@ pub struct Behaviour {
     pub gossip: Gossip,
     /// Questions and answers about channels.
     pub calls: request_response::Behaviour<ChannelCodec>,
+    /// Questions and answers about letters.
+    pub direct: request_response::Behaviour<DirectCodec>,
 }
 
 impl Behaviour {
@@ -140,14 +148,24 @@ impl Behaviour {
             mdns: mdns(peer_id, with_mdns).into(),
             gossip: gossip(registry)?,
             calls: request_response::Behaviour::with_codec(
-                ChannelCodec,
+                ChannelCodec::default(),
                 [(CHANNEL_PROTOCOL, request_response::ProtocolSupport::Full)],
-                request_response::Config::default()
-                    .with_request_timeout(Duration::from_secs(CALL_TIMEOUT_S))
-                    .with_max_concurrent_streams(MAX_CALLS_PER_CONNECTION),
+                calls(),
             ),
+            direct: direct(request_response::ProtocolSupport::Full),
         })
     }
+}
+
+fn calls() -> request_response::Config {
+    request_response::Config::default()
+        .with_request_timeout(Duration::from_secs(CALL_TIMEOUT_S))
+        .with_max_concurrent_streams(MAX_CALLS_PER_CONNECTION)
+}
+
+/// Questions about letters, with or without answering any.
+pub fn direct(support: request_response::ProtocolSupport) -> request_response::Behaviour<DirectCodec> {
+    request_response::Behaviour::with_codec(DirectCodec::default(), [(DIRECT_PROTOCOL, support)], calls())
 }
 
 fn kademlia(peer_id: libp2p::PeerId, resources: Resources) -> kad::Behaviour<kad::store::MemoryStore> {

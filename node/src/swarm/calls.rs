@@ -7,20 +7,18 @@ use proto::{
     call::{Answer, Question, Topic},
     ids::ChannelId,
     log::RequestId,
-    wire::DecodeError,
 };
 
-use super::behaviour::Behaviour;
+use super::{
+    behaviour::Behaviour,
+    ways_back::{Limits, WaysBack},
+};
 
-/// Questions of one peer whose answer is not yet sent. Further ones are answered "unavailable" at once.
-pub const MAX_INBOUND_PER_PEER: usize = 16;
-
-/// Questions of all peers whose answer is not yet sent. An answer may be a megabyte, and whoever does not read it keeps it in
-/// memory until it times out.
-pub const MAX_INBOUND: usize = 64;
+/// Questions about channels whose answer is not yet sent. An answer may be a megabyte.
+const INBOUND: Limits = Limits { per_peer: 16, total: 64 };
 
 /// The way back to a peer that asked.
-pub type WayBack = request_response::ResponseChannel<Result<Answer, DecodeError>>;
+pub type WayBack = super::ways_back::WayBack<Answer>;
 
 /// Which machine asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,20 +40,16 @@ pub struct Outbound {
     pub asker: Asker,
 }
 
-/// A question of a peer, until its answer is sent.
-struct Inbound {
-    peer: PeerId,
-    id: request_response::InboundRequestId,
-    /// Taken when the answer is on its way.
-    way_back: Option<WayBack>,
-}
-
 /// Questions under way, both ways.
-#[derive(Default)]
 pub struct Calls {
     outbound: BTreeMap<request_response::OutboundRequestId, Outbound>,
-    inbound: BTreeMap<u64, Inbound>,
-    next_token: u64,
+    inbound: WaysBack<Answer>,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { outbound: BTreeMap::new(), inbound: WaysBack::new(INBOUND) }
+    }
 }
 
 impl Calls {
@@ -81,32 +75,24 @@ impl Calls {
         id: request_response::InboundRequestId,
         way_back: WayBack,
     ) -> Result<u64, WayBack> {
-        let of_peer = self.inbound.values().filter(|inbound| inbound.peer == peer).count();
-        if of_peer >= MAX_INBOUND_PER_PEER || self.inbound.len() >= MAX_INBOUND {
-            return Err(way_back);
-        }
-        let token = self.next_token;
-        self.next_token += 1;
-        self.inbound.insert(token, Inbound { peer, id, way_back: Some(way_back) });
-        Ok(token)
+        self.inbound.keep(peer, id, way_back)
     }
 
     /// Answers. A peer that is gone by now has no use for it.
     pub fn answer(&mut self, behaviour: &mut Behaviour, token: u64, answer: Answer) {
-        let Some(inbound) = self.inbound.get_mut(&token) else { return };
-        let Some(way_back) = inbound.way_back.take() else { return };
+        let Some(way_back) = self.inbound.take(token) else { return };
         if behaviour.calls.send_response(way_back, Ok(answer)).is_err() {
-            self.inbound.remove(&token);
+            self.inbound.forget(token);
         }
     }
 
     /// An answer was sent, or never will be.
     pub fn sent(&mut self, id: request_response::InboundRequestId) {
-        self.inbound.retain(|_, inbound| inbound.id != id);
+        self.inbound.sent(id);
     }
 
     /// Forgets the ways back that no longer lead anywhere.
     pub fn forget_gone(&mut self) {
-        self.inbound.retain(|_, inbound| inbound.way_back.as_ref().is_none_or(WayBack::is_open));
+        self.inbound.forget_gone();
     }
 }

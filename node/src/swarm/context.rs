@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use libp2p::PeerId;
+use libp2p::{Multiaddr, PeerId};
 use proto::{
-    ids::ChannelId,
+    ids::{Author, ChannelId},
     offence::Offence,
     rate::{Rate, TokenBucket},
     time::Now,
@@ -54,6 +54,36 @@ pub enum Effect {
     Banned {
         /// Who.
         peer: PeerId,
+    },
+    /// A peer is wanted: for whoever dials.
+    Reach {
+        /// Who.
+        peer: PeerId,
+        /// Where it was said to be, if anybody has said so.
+        addresses: Vec<Multiaddr>,
+    },
+    /// A room writes to somebody: for direct messages. Answered by [`Effect::LetterWritten`].
+    Letter {
+        /// The room's own.
+        token: u64,
+        /// To whom.
+        to: Author,
+        /// What.
+        text: String,
+    },
+    /// What a room wrote is durable, or was not taken.
+    LetterWritten {
+        /// The room's own.
+        token: u64,
+        /// Whether it is durable.
+        written: bool,
+    },
+    /// Somebody wrote to us: rooms look whether it is an invitation.
+    LetterCame {
+        /// Who.
+        from: Author,
+        /// What.
+        text: String,
     },
     /// A ban ended.
     Unbanned {

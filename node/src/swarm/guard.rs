@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use libp2p::{Multiaddr, PeerId, gossipsub, swarm::ListenError};
 use proto::{
     conduct::{self, Conduct},
+    direct::{letter::Envelope, message::DirectQuestion},
     inbound::Inbound,
     live::Verdict,
     offence::Offence,
@@ -80,6 +81,20 @@ impl Guard {
     /// Whether a peer's question may be looked at.
     pub fn admits_call(&mut self, cx: &mut Cx, peer: PeerId) -> bool {
         self.admits(cx, peer, CALL_BYTES)
+    }
+
+    /// Whether a peer's question about letters may be looked at.
+    pub fn admits_question(&mut self, cx: &mut Cx, peer: PeerId, question: &DirectQuestion) -> bool {
+        let envelope_bytes = |envelope: &Envelope| envelope.sealed.ciphertext.len();
+        let bytes = match question {
+            DirectQuestion::Deliver(envelope) => envelope_bytes(envelope),
+            DirectQuestion::Deposit(envelopes) => envelopes.iter().map(envelope_bytes).sum(),
+            DirectQuestion::Card(_)
+            | DirectQuestion::Register(_)
+            | DirectQuestion::Collect { .. }
+            | DirectQuestion::Discard(_) => CALL_BYTES,
+        };
+        self.admits(cx, peer, bytes)
     }
 
     fn admits(&mut self, cx: &mut Cx, peer: PeerId, bytes: usize) -> bool {

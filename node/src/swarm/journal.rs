@@ -6,18 +6,38 @@
 
 use std::sync::Arc;
 
-use proto::{channel::RoomName, event::SignedEvent, ids::ChannelId, log::CommitId};
+use proto::{
+    channel::RoomName,
+    direct::{inbox, keys, mailbox, outbox},
+    event::SignedEvent,
+    ids::ChannelId,
+    log::CommitId,
+};
 use tokio::sync::oneshot;
 
 use crate::{
     handle::{Answer, CallError},
-    store::{Batch, Evidence, KnownPeer, Request, Store, StoreError},
+    store::{Batch, Evidence, KnownPeer, Request, Store, StoreError, tables::EntryChange},
 };
+
+/// A commit of one of the machines of direct messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectCommit {
+    /// Our keys.
+    Keys(keys::CommitId),
+    /// What came.
+    Inbox(inbox::CommitId),
+    /// What we wrote.
+    Outbox(outbox::CommitId),
+    /// What is kept for others.
+    Mailbox(mailbox::CommitId),
+}
 
 /// What waits for a batch to become durable.
 #[derive(Debug, Default)]
 struct Waiting {
     commits: Vec<(ChannelId, CommitId)>,
+    direct: Vec<DirectCommit>,
     answers: Vec<Answer<()>>,
     evidence: Vec<Evidence>,
 }
@@ -27,6 +47,8 @@ struct Waiting {
 pub struct Written {
     /// The commits in it, in order, and for a failure also those that had gathered behind it.
     pub commits: Vec<(ChannelId, CommitId)>,
+    /// The same, of direct messages.
+    pub direct: Vec<DirectCommit>,
     /// Whether it is durable.
     pub result: Result<(), StoreError>,
 }
@@ -35,6 +57,8 @@ pub struct Written {
 pub struct Journal {
     store: Arc<dyn Store>,
     next: Batch,
+    /// Entries that no machine takes back, after those of `next`.
+    next_entries: Vec<EntryChange>,
     next_waiting: Waiting,
     in_flight: Option<(Waiting, oneshot::Receiver<Result<(), StoreError>>)>,
     last_error: Option<StoreError>,
@@ -49,6 +73,7 @@ impl Journal {
         Self {
             store,
             next: Batch::default(),
+            next_entries: Vec::new(),
             next_waiting: Waiting::default(),
             in_flight: None,
             last_error: None,
@@ -60,6 +85,18 @@ impl Journal {
     pub fn append(&mut self, channel: ChannelId, commit: CommitId, events: Vec<SignedEvent>) {
         self.next.events.extend(events);
         self.next_waiting.commits.push((channel, commit));
+    }
+
+    /// Adds a commit of direct messages.
+    pub fn direct(&mut self, commit: DirectCommit, entries: Vec<EntryChange>) {
+        self.next.entries.extend(entries);
+        self.next_waiting.direct.push(commit);
+    }
+
+    /// Changes an entry that is nobody's but the user's; `answer` is told when that is durable.
+    pub fn entry(&mut self, entry: EntryChange, answer: Option<Answer<()>>) {
+        self.next_entries.push(entry);
+        self.next_waiting.answers.extend(answer);
     }
 
     /// Adds proof of a fork.
@@ -92,16 +129,22 @@ impl Journal {
 
     /// Whether nothing is under way or waiting.
     pub fn is_idle(&self) -> bool {
-        self.in_flight.is_none() && self.next.is_empty()
+        self.in_flight.is_none() && !self.has_next()
+    }
+
+    /// A commit may hold nothing: it is answered when all before it are durable.
+    fn has_next(&self) -> bool {
+        !(self.next.is_empty() && self.next_entries.is_empty() && self.next_waiting.direct.is_empty())
     }
 
     /// Hands the gathered batch to the store, if the one before has been answered. Returns what failed at once.
     pub fn flush(&mut self) -> Option<Written> {
-        if self.in_flight.is_some() || self.next.is_empty() {
+        if self.in_flight.is_some() || !self.has_next() {
             return None;
         }
         let (reply, receiver) = oneshot::channel();
-        let batch = std::mem::take(&mut self.next);
+        let mut batch = std::mem::take(&mut self.next);
+        batch.entries.append(&mut self.next_entries);
         let mut waiting = std::mem::take(&mut self.next_waiting);
         waiting.evidence.clone_from(&batch.evidence);
         match self.store.submit(Request::Commit { batch, reply }) {
@@ -124,8 +167,11 @@ impl Journal {
     fn conclude(&mut self, mut waiting: Waiting, result: Result<(), StoreError>) -> Written {
         if result.is_err() {
             // Events that follow a lost one would leave a gap: what has gathered is lost with it, and repaired later.
+            // So it is with direct messages, whose machines take back all that is not answered.
             self.next.events.clear();
+            self.next.entries.clear();
             waiting.commits.append(&mut self.next_waiting.commits);
+            waiting.direct.append(&mut self.next_waiting.direct);
             self.unwritten_evidence.append(&mut waiting.evidence);
         } else {
             self.next.evidence.append(&mut self.unwritten_evidence);
@@ -135,6 +181,6 @@ impl Journal {
             // Whoever asked may have gone.
             let _ = answer.send(result.clone().map_err(CallError::Store));
         }
-        Written { commits: waiting.commits, result }
+        Written { commits: waiting.commits, direct: waiting.direct, result }
     }
 }

@@ -8,11 +8,14 @@
 //! | `network` | finding peers, keeping connections |
 //! | `routing` | filling Kademlia's table |
 //! | `rendezvous` | finding the members of a room |
+//! | `direct` | letters: writing, taking, keeping them for others |
+//! | `reach` | connecting with a peer that somebody wants |
+//! | `providing` | what this node provides in Kademlia for long |
 //! | `lookups` | finding who has something, for callers |
 //! | `verdicts` | gossip messages that wait for a decision |
 //! | `guard` | counting and punishing what breaks the protocol |
 //! | `journal`, `reads` | what is on its way to and from the store |
-//! | `calls` | questions under way to and from peers |
+//! | `calls`, `ways_back` | questions under way to and from peers |
 //! | `stopping` | the steps of the end |
 //! | `peers` | who is connected |
 //! | `context` | what a capability is lent while it handles something |
@@ -21,11 +24,14 @@ mod behaviour;
 mod calls;
 mod codec;
 mod context;
+mod direct;
 mod guard;
 mod journal;
 pub mod lookups;
 mod network;
 mod peers;
+mod providing;
+mod reach;
 mod reads;
 mod rendezvous;
 mod report;
@@ -35,13 +41,13 @@ mod routing;
 mod stopping;
 mod task;
 mod verdicts;
+mod ways_back;
 
 use std::{collections::VecDeque, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId, Swarm,
-    core::{muxing::StreamMuxerBox, transport::Boxed},
+    Multiaddr, Swarm,
     identity::Keypair,
     kad,
     swarm::{self, SwarmEvent},
@@ -61,7 +67,8 @@ use crate::{
     clock::Clock,
     handle::{Handle, MAX_QUEUED_CALLS},
     spawn::{ConnectionTasks, Spawn},
-    store::{Snapshot, Store},
+    store::{Snapshot, Store, StoreError},
+    transport::{TransportError, Transports},
 };
 
 /// Seconds that a connection without streams is kept: long enough for gossip and kad to find a use for it.
@@ -86,6 +93,23 @@ pub struct Settings {
     pub resources: Resources,
     /// Whether the transport lets in only holders of a key (for the status, and because QUIC cannot).
     pub closed_network: bool,
+    /// What it does for direct messages.
+    pub direct: DirectSettings,
+}
+
+/// What a node does for direct messages, beside sending and taking them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectSettings {
+    /// Keep sealed letters for others, so much of them; `None` keeps none.
+    pub mailbox: Option<proto::direct::mailbox::Settings>,
+    /// Whether those who write to us are told what was read.
+    pub read_receipts: bool,
+}
+
+impl Default for DirectSettings {
+    fn default() -> Self {
+        Self { mailbox: None, read_receipts: true }
+    }
 }
 
 /// What a node may take of the machine it runs on. The defaults suit one node to a machine; whoever runs a thousand in one
@@ -113,8 +137,8 @@ pub struct Parts {
     pub keypair: Keypair,
     /// What the user decides.
     pub settings: Settings,
-    /// Authenticated, multiplexed connections.
-    pub transport: Boxed<(PeerId, StreamMuxerBox)>,
+    /// Makes authenticated, multiplexed connections.
+    pub transports: Arc<dyn Transports>,
     /// Where things are kept.
     pub store: Arc<dyn Store>,
     /// What the store held when it was opened.
@@ -146,6 +170,12 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// No connections can be made.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// What the store holds cannot be read.
+    #[error("cannot read what is stored: {0}")]
+    Store(#[from] StoreError),
     /// A behaviour refused its configuration.
     #[error("cannot start {what}: {reason}")]
     Behaviour {
@@ -173,16 +203,17 @@ pub async fn start_measured(parts: Parts, registry: &mut Registry) -> Result<Han
 }
 
 async fn build(parts: Parts, registry: Option<&mut Registry>) -> Result<Handle, StartError> {
-    let Parts { keypair, settings, transport, store, snapshot, clock, spawn, verifier, seed } = parts;
+    let Parts { keypair, settings, transports, store, snapshot, clock, spawn, verifier, seed } = parts;
     let peer_id = keypair.public().to_peer_id();
     let signer = Signer::new(keypair.clone()).ok_or(StartError::KeyType)?;
     let profile = Profile::new(&settings.name, "").map_err(|error| StartError::Name(error.to_string()))?;
     let mut rng = StdRng::from_seed(seed);
+    let restored = direct::restore(&*store).await?;
 
     let behaviour = behaviour::Behaviour::new(&keypair, rng.random(), settings.mdns, settings.resources, registry)?;
     let config = swarm::Config::with_executor(ConnectionTasks(spawn.clone()))
         .with_idle_connection_timeout(Duration::from_secs(IDLE_CONNECTION_S));
-    let mut swarm = Swarm::new(transport, behaviour, peer_id, config);
+    let mut swarm = Swarm::new(transports.transport(&keypair)?, behaviour, peer_id, config);
     listen(&mut swarm, &settings.listen).await?;
 
     let (commands, commands_receiver) = mpsc::channel(MAX_QUEUED_CALLS);
@@ -190,6 +221,14 @@ async fn build(parts: Parts, registry: Option<&mut Registry>) -> Result<Handle, 
     let own_log = snapshot.log.unwrap_or_else(|| LogId(rng.random()));
     let rooms_before: Vec<String> = snapshot.rooms;
     let now = clock.now();
+    let direct = direct::Config {
+        signer: signer.clone(),
+        verifier: Arc::clone(&verifier),
+        own_log,
+        settings: settings.direct,
+        anonymous: direct::Anonymous::new(transports, Arc::clone(&spawn), StdRng::from_rng(&mut rng)),
+        rng: StdRng::from_rng(&mut rng),
+    };
     let mut task = task::Task {
         swarm,
         commands: commands_receiver,
@@ -201,6 +240,8 @@ async fn build(parts: Parts, registry: Option<&mut Registry>) -> Result<Handle, 
         rooms: rooms::Rooms::new(snapshot.heads, profile, signer, verifier, own_log, StdRng::from_rng(&mut rng)),
         network: network::Network::new(now, peer_id, rng.random(), &settings, snapshot.peers),
         rendezvous: rendezvous::Rendezvous::new(StdRng::from_rng(&mut rng)),
+        direct: direct::Direct::new(now, direct, restored),
+        reach: reach::Reach::default(),
         lookups: lookups::Lookups::default(),
         guard: guard::Guard::new(),
         peers: peers::Peers::default(),

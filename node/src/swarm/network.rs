@@ -35,6 +35,9 @@ const RESTARTS: Rate = Rate { tokens: 1, period_ms: 30_000, burst: 8 };
 /// Peers of which restarts are counted. Further ones are believed.
 const MAX_RESTARTED: usize = 1_024;
 
+/// Peers that are to be reached for direct messages, and kept then. Others are trimmed like anybody.
+const MAX_DIRECT: usize = 16;
+
 /// Finds peers and keeps connections.
 pub struct Network {
     own: PeerId,
@@ -52,6 +55,8 @@ pub struct Network {
     routing: Routing,
     /// Connected peers that answer no ping.
     silent: BTreeSet<PeerId>,
+    /// Peers to be kept, once they are connected, for direct messages.
+    direct: BTreeSet<PeerId>,
     /// How often peers were connected anew because they had been restarted.
     restarted: BTreeMap<PeerId, TokenBucket>,
 }
@@ -69,6 +74,7 @@ impl Network {
             named: BTreeMap::new(),
             routing: Routing::default(),
             silent: BTreeSet::new(),
+            direct: BTreeSet::new(),
             restarted: BTreeMap::new(),
         };
         for known in remembered {
@@ -129,6 +135,13 @@ impl Network {
         self.connectivity.handle(now, Input::Unprotect { peer, reason: Reason::Room });
     }
 
+    /// We want to be connected with a peer for direct messages. Its connection is then kept, for at most [`MAX_DIRECT`] peers.
+    pub fn direct_peer(&mut self, peer: PeerId) {
+        if self.direct.len() < MAX_DIRECT {
+            self.direct.insert(peer);
+        }
+    }
+
     /// Somebody brought something valid that was not heard before.
     pub fn heard(&mut self, now: Now) {
         self.connectivity.heard(now);
@@ -158,6 +171,9 @@ impl Network {
         }
         let address = split_peer(address).0.to_string();
         self.connectivity.handle(now, Input::Connected { peer, address, outbound });
+        if self.direct.remove(&peer) {
+            self.connectivity.handle(now, Input::Protect { peer, reason: Reason::Direct });
+        }
     }
 
     /// A peer answers no ping; its connections are being closed.

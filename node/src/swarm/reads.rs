@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use proto::{
+    direct::letter::{Envelope, EnvelopeId},
     event::{Run, SignedEvent},
     hlc::Timestamp,
     ids::{ChannelId, LogKey},
@@ -11,7 +12,13 @@ use proto::{
 };
 use tokio::sync::oneshot;
 
-use crate::store::{Evidence, Request, Store, StoreError};
+use crate::{
+    letters::records,
+    store::{
+        Evidence, Request, Store, StoreError,
+        tables::{Entry, Select, Table},
+    },
+};
 
 /// Reads under way. Peers that ask for more are answered "unavailable", and ask again later.
 pub const MAX_READS: usize = 64;
@@ -47,6 +54,8 @@ pub enum Read {
         /// Ours.
         result: Result<Vec<Run>, StoreError>,
     },
+    /// Letters for their recipient.
+    Letters(Letters),
     /// Events that are not due yet.
     Deferred {
         /// The channel.
@@ -54,6 +63,17 @@ pub enum Read {
         /// The events.
         result: Result<Vec<SignedEvent>, StoreError>,
     },
+}
+
+/// Letters that a mailbox keeps, for their recipient.
+#[derive(Debug)]
+pub struct Letters {
+    /// The recipient's question.
+    pub token: u64,
+    /// Whether there are more after them.
+    pub more: bool,
+    /// Those that are still there.
+    pub result: Result<Vec<Envelope>, StoreError>,
 }
 
 /// The reads.
@@ -97,6 +117,20 @@ impl Reads {
         self.read(
             |reply| Request::After { channel, from, limit: MAX_DEFERRED_READ, reply },
             move |result| Read::Deferred { channel, result },
+        );
+    }
+
+    /// Reads letters for their recipient.
+    pub fn letters(&mut self, token: u64, ids: &[EnvelopeId], more: bool) {
+        let keys = ids.iter().map(|id| id.0.to_vec()).collect();
+        self.read(
+            |reply| Request::Entries { table: Table::Mailbox, select: Select::Keys(keys), reply },
+            move |result: Result<Vec<Entry>, StoreError>| {
+                let decoded = result.and_then(|entries| {
+                    entries.iter().map(|(_, bytes)| records::value(Table::Mailbox, bytes)).collect()
+                });
+                Read::Letters(Letters { token, more, result: decoded })
+            },
         );
     }
 

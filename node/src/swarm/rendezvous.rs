@@ -12,15 +12,11 @@
 //! address is looked up. Anybody can claim that anybody provides: each is dialed once for a search, and held dear only when
 //! it is connected and in the room.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use libp2p::{
     PeerId, Swarm,
     kad::{self, QueryId, RecordKey},
-    swarm::{
-        DialError,
-        dial_opts::{DialOpts, PeerCondition},
-    },
 };
 use proto::{
     ids::ChannelId,
@@ -28,7 +24,10 @@ use proto::{
 };
 use rand::{rngs::StdRng, seq::SliceRandom};
 
-use super::behaviour::Behaviour;
+use super::{
+    behaviour::Behaviour,
+    reach::{Reach, Reached},
+};
 
 /// Connected members above which a room does not look for more: gossip's mesh is full.
 pub const FEW_PEERS: usize = 6;
@@ -48,9 +47,6 @@ pub const ENOUGH_MS: u64 = 600_000;
 /// Members dialed for one search beyond those missing: some are gone.
 pub const SPARE_DIALS: usize = 2;
 
-/// Lookups of members' addresses under way. Further members without one are passed over.
-pub const MAX_LOOKUPS: usize = 16;
-
 /// One room's search.
 struct Search {
     next: Deadline,
@@ -64,15 +60,13 @@ struct Search {
 /// The searches of all rooms joined.
 pub struct Rendezvous {
     searches: BTreeMap<ChannelId, Search>,
-    /// Members whose addresses are being looked up: at most [`MAX_LOOKUPS`], in no order that matters.
-    lookups: HashMap<QueryId, PeerId>,
     rng: StdRng,
 }
 
 impl Rendezvous {
     /// Of no room yet.
     pub fn new(rng: StdRng) -> Self {
-        Self { searches: BTreeMap::new(), lookups: HashMap::new(), rng }
+        Self { searches: BTreeMap::new(), rng }
     }
 
     /// A room was joined.
@@ -118,49 +112,30 @@ impl Rendezvous {
     }
 
     /// A query of Kademlia made progress. Dials the members that it found.
-    pub fn progressed(&mut self, swarm: &mut Swarm<Behaviour>, id: QueryId, result: &kad::QueryResult) {
-        match result {
-            kad::QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders { providers, .. })) => {
-                // Kademlia gives a hash set; what we do must not depend on its order.
-                let sorted: BTreeSet<PeerId> = providers.iter().copied().collect();
-                let mut providers: Vec<PeerId> = sorted.into_iter().collect();
-                // Whoever has made itself a key with a low number must not be first everywhere.
-                providers.shuffle(&mut self.rng);
-                self.dial(swarm, id, &providers);
-            }
-            kad::QueryResult::GetClosestPeers(result) => {
-                let Some(wanted) = self.lookups.remove(&id) else { return };
-                let peers = result.as_ref().map(|closest| closest.peers.as_slice()).unwrap_or_default();
-                if let Some(found) = peers.iter().find(|found| found.peer_id == wanted) {
-                    // `Err` when it is connected by now, or may not be dialed.
-                    let _ = swarm.dial(DialOpts::peer_id(wanted).addresses(found.addrs.clone()).build());
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn dial(&mut self, swarm: &mut Swarm<Behaviour>, query: QueryId, providers: &[PeerId]) {
-        let Some(search) = self.searches.values_mut().find(|search| search.query == Some(query)) else { return };
+    pub fn progressed(
+        &mut self,
+        swarm: &mut Swarm<Behaviour>,
+        reach: &mut Reach,
+        id: QueryId,
+        result: &kad::QueryResult,
+    ) {
+        let kad::QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders { providers, .. })) = result else {
+            return;
+        };
+        let Some(search) = self.searches.values_mut().find(|search| search.query == Some(id)) else { return };
         let own = *swarm.local_peer_id();
-        for peer in providers.iter().copied().filter(|peer| *peer != own) {
+        // Kademlia gives a hash set; what we do must not depend on its order.
+        let sorted: BTreeSet<PeerId> = providers.iter().copied().filter(|peer| *peer != own).collect();
+        let mut providers: Vec<PeerId> = sorted.into_iter().collect();
+        // Whoever has made itself a key with a low number must not be first everywhere.
+        providers.shuffle(&mut self.rng);
+        for peer in providers {
             if search.dials_left == 0 {
                 return;
             }
-            if swarm.is_connected(&peer) || self.lookups.values().any(|other| *other == peer) {
-                continue;
+            if reach.dial(swarm, peer, Vec::new()) == Reached::Begun {
+                search.dials_left -= 1;
             }
-            match swarm.dial(DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing).build()) {
-                // Being dialed already.
-                Err(DialError::DialPeerConditionFalse(_)) => continue,
-                Err(DialError::NoAddresses) if self.lookups.len() >= MAX_LOOKUPS => continue,
-                Err(DialError::NoAddresses) => {
-                    self.lookups.insert(swarm.behaviour_mut().kad.get_closest_peers(peer), peer);
-                }
-                // Told as an event, too; and `Err` when it may not be dialed.
-                Ok(()) | Err(_) => {}
-            }
-            search.dials_left -= 1;
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What the task tells of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use proto::time::Now;
+use libp2p::PeerId;
+use proto::{direct::inbox::Person as Stored, time::Now};
 
 use super::task::Task;
-use crate::model::{Peer, Refusals, Room, Status};
+use crate::model::{Peer, Person, Refusals, Room, Status};
 
 /// The node's own state.
 pub(super) fn status(task: &Task, now: Now) -> Status {
@@ -24,7 +25,15 @@ pub(super) fn status(task: &Task, now: Now) -> Status {
         events: task.rooms.events(),
         closed_network: task.settings.closed_network,
         store,
-        refused: task.guard.counts().map(|(reason, count)| Refusals { reason: reason.into(), count }).collect(),
+        undelivered: task.direct.undelivered(),
+        mailboxes: task.direct.mailboxes(),
+        mailbox: task.direct.mailbox(),
+        refused: task
+            .guard
+            .counts()
+            .chain(task.direct.counts())
+            .map(|(reason, count)| Refusals { reason: reason.into(), count })
+            .collect(),
         warnings: task.network.warnings().into_iter().chain(task.rooms.warnings()).collect(),
     }
 }
@@ -54,6 +63,40 @@ pub(super) fn peers(task: &Task) -> Vec<Peer> {
         banned: task.guard.banned(&peer),
     });
     connected.chain(others).collect()
+}
+
+/// Everybody known, contacts first, by name.
+pub(super) fn people(task: &Task, now: Now) -> Vec<Person> {
+    let mut names: BTreeMap<PeerId, BTreeSet<String>> = BTreeMap::new();
+    for member in task.rooms.joined().into_iter().flat_map(|room| room.members(now)) {
+        if let Ok(peer) = member.peer_id.parse()
+            && !member.is_self
+        {
+            names.entry(peer).or_default().insert(member.name);
+        }
+    }
+    let mut known: BTreeMap<PeerId, (Option<String>, Stored)> = BTreeMap::new();
+    for (who, known_of) in task.direct.people() {
+        known.extend(who.peer_id().map(|peer| (peer, known_of)));
+    }
+    let connected = task.peers.iter().map(|(peer, _)| *peer);
+    let all: BTreeSet<PeerId> = known.keys().copied().chain(names.keys().copied()).chain(connected).collect();
+    let mut people: Vec<Person> = Vec::new();
+    for peer in all {
+        let (contact, stored) = known.remove(&peer).unwrap_or_default();
+        people.push(Person {
+            peer_id: peer.to_string(),
+            contact,
+            names: names.remove(&peer).unwrap_or_default().into_iter().collect(),
+            blocked: stored.blocked,
+            connected: task.peers.get(&peer).is_some(),
+            messages: stored.letters,
+        });
+    }
+    people.sort_by(|a, b| {
+        (a.contact.is_none(), &a.contact, &a.peer_id).cmp(&(b.contact.is_none(), &b.contact, &b.peer_id))
+    });
+    people
 }
 
 /// Rooms joined, by name.

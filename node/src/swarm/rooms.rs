@@ -325,6 +325,8 @@ impl Rooms {
                     cx.journal.evidence(evidence);
                 }
             }
+            // Letters are no room's.
+            Read::Letters(_) => {}
             Read::Deferred { channel, result } => {
                 if let (Some(room), Ok(events)) = (self.rooms.get_mut(&channel), result) {
                     room.deferred(cx, events);

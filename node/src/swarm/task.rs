@@ -22,11 +22,13 @@ use super::{
     behaviour::{Behaviour, BehaviourEvent},
     calls::{Calls, WayBack},
     context::{Cx, Effect},
+    direct::{self, Direct},
     guard::Guard,
     journal::{Journal, Written},
     lookups::Lookups,
     network::Network,
     peers::Peers,
+    reach::Reach,
     reads::{Read, Reads},
     rendezvous::Rendezvous,
     report,
@@ -48,6 +50,7 @@ enum Action {
     Command(Command),
     Written(Written),
     Read(Box<Read>),
+    Anonymous(direct::Came),
     Timeout,
 }
 
@@ -64,6 +67,8 @@ pub(super) struct Task {
     pub rooms: Rooms,
     pub network: Network,
     pub rendezvous: Rendezvous,
+    pub direct: Direct,
+    pub reach: Reach,
     pub lookups: Lookups,
     pub guard: Guard,
     pub peers: Peers,
@@ -130,6 +135,7 @@ impl Task {
             event = self.swarm.select_next_some() => Action::Swarm(Box::new(event)),
             Some(command) = self.commands.recv() => Action::Command(command),
             read = self.reads.next() => Action::Read(Box::new(read)),
+            came = self.direct.came() => Action::Anonymous(came),
             () = timeout => Action::Timeout,
         }
     }
@@ -147,7 +153,11 @@ impl Task {
             Action::Swarm(event) => self.swarm_event(now, *event),
             Action::Command(command) => self.command(now, command),
             Action::Written(written) => self.written(now, &written),
-            Action::Read(read) => self.rooms.read(&mut lend!(self, now), *read),
+            Action::Read(read) => match *read {
+                Read::Letters(letters) => self.direct.read(&mut lend!(self, now), letters),
+                read => self.rooms.read(&mut lend!(self, now), read),
+            },
+            Action::Anonymous(came) => self.direct.anonymous(&mut lend!(self, now), came),
             Action::Timeout => {}
         }
     }
@@ -157,24 +167,19 @@ impl Task {
             lend!(self, now).warn(format!("messages could not be stored: {error}"));
         }
         self.rooms.written(&mut lend!(self, now), written);
+        self.direct.written(&mut lend!(self, now), written);
     }
 
     /// What ends every turn: timers, wishes between capabilities, the store.
     fn turn_end(&mut self, now: Now) {
         self.rooms.timeout(&mut lend!(self, now));
         self.guard.timeout(&mut lend!(self, now));
+        // Who stops sends nothing more.
+        if self.stopping.is_none() {
+            self.direct.timeout(&mut lend!(self, now));
+        }
         while let Some(effect) = self.effects.pop_front() {
-            match effect {
-                Effect::Penalise { peer, offence } => self.guard.penalise(&mut lend!(self, now), peer, offence),
-                Effect::Joined { channel, everybody } => self.rendezvous.joined(now, channel, everybody),
-                Effect::Left(channel) => self.rendezvous.left(self.swarm.behaviour_mut(), &channel),
-                Effect::RoomPeer { peer } => self.network.room_peer(now, peer),
-                Effect::NoRoomPeer { peer } => self.network.no_room_peer(now, peer),
-                Effect::Heard => self.network.heard(now),
-                Effect::Useful { peer } => self.network.useful(now, &peer),
-                Effect::Banned { peer } => self.network.banned(now, peer),
-                Effect::Unbanned { peer } => self.network.unbanned(now, peer),
-            }
+            self.effect(now, effect);
         }
         // Who stops no longer looks for anybody.
         if self.stopping.is_none() {
@@ -186,11 +191,33 @@ impl Task {
         }
     }
 
+    fn effect(&mut self, now: Now, effect: Effect) {
+        match effect {
+            Effect::Penalise { peer, offence } => self.guard.penalise(&mut lend!(self, now), peer, offence),
+            Effect::Joined { channel, everybody } => self.rendezvous.joined(now, channel, everybody),
+            Effect::Left(channel) => self.rendezvous.left(self.swarm.behaviour_mut(), &channel),
+            Effect::RoomPeer { peer } => self.network.room_peer(now, peer),
+            Effect::NoRoomPeer { peer } => self.network.no_room_peer(now, peer),
+            Effect::Heard => self.network.heard(now),
+            Effect::Useful { peer } => self.network.useful(now, &peer),
+            Effect::Banned { peer } => self.network.banned(now, peer),
+            Effect::Unbanned { peer } => self.network.unbanned(now, peer),
+            Effect::Reach { peer, addresses } => {
+                self.network.direct_peer(peer);
+                self.reach.dial(&mut self.swarm, peer, addresses);
+            }
+            Effect::Letter { token, to, text } => {
+                self.direct.write_for_room(&mut lend!(self, now), token, to, text);
+            }
+            Effect::LetterWritten { .. } | Effect::LetterCame { .. } => {}
+        }
+    }
+
     fn deadline(&self) -> Option<Deadline> {
         let always = [self.rooms.deadline(), self.guard.deadline()];
         let last = match &self.stopping {
             Some(stopping) => [Some(stopping.deadline(self.journal.is_idle())), None],
-            None => [self.network.deadline(), self.rendezvous.deadline()],
+            None => [Deadline::earliest(self.network.deadline(), self.rendezvous.deadline()), self.direct.deadline()],
         };
         always.into_iter().chain(last).flatten().min()
     }
@@ -240,6 +267,12 @@ impl Task {
             Command::FindProviders(key, wanted, answer) => {
                 self.lookups.find(self.swarm.behaviour_mut(), key, wanted, answer);
             }
+            Command::Message(to, text, answer) => self.direct.write(&mut lend!(self, now), to, text, answer),
+            Command::MarkRead(from, answer) => self.direct.mark_read(&mut lend!(self, now), from, answer),
+            Command::People(answer) => drop(answer.send(Ok(report::people(self, now)))),
+            Command::NameContact(who, name, answer) => self.direct.name(&mut lend!(self, now), who, name, answer),
+            Command::Block(who, blocked, answer) => self.direct.block(&mut lend!(self, now), who, blocked, answer),
+            Command::RotateKey(answer) => self.direct.rotate(&mut lend!(self, now), answer),
             Command::Shutdown(answer) => self.stop(now, answer),
         }
     }
@@ -261,6 +294,7 @@ impl Task {
                     tracing::info!(%peer_id, %address, "connected");
                     let address = address.to_string();
                     lend!(self, now).report(NodeEvent::PeerConnected { peer_id: peer_id.to_string(), address });
+                    self.direct.connected(&mut lend!(self, now), peer_id);
                 }
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
@@ -269,6 +303,7 @@ impl Task {
                     self.network.disconnected(now, peer_id, cause.as_ref());
                     self.guard.disconnected(&peer_id);
                     self.rooms.disconnected(&mut lend!(self, now), peer_id);
+                    self.direct.disconnected(&mut lend!(self, now), peer_id);
                     lend!(self, now).report(NodeEvent::PeerDisconnected { peer_id: peer_id.to_string() });
                 }
                 self.calls.forget_gone();
@@ -297,11 +332,14 @@ impl Task {
                 }
             }
             BehaviourEvent::Calls(event) => self.call_event(now, event),
+            BehaviourEvent::Direct(event) => self.direct_event(now, event),
             BehaviourEvent::Identify(event) => self.network.identify(now, &mut self.swarm, &mut self.peers, event),
             BehaviourEvent::Kad(event) => {
                 if let kad::Event::OutboundQueryProgressed { id, result, stats, step } = &event {
-                    self.rendezvous.progressed(&mut self.swarm, *id, result);
+                    self.rendezvous.progressed(&mut self.swarm, &mut self.reach, *id, result);
+                    self.reach.progressed(&mut self.swarm, *id, result);
                     let own = *self.swarm.local_peer_id();
+                    self.direct.progressed(&mut lend!(self, now), own, *id, result, step);
                     self.lookups.progressed(own, &mut self.swarm.behaviour_mut().kad, *id, result, stats, step);
                 }
                 self.network.kad(now, &mut self.swarm.behaviour_mut().kad, event);
@@ -355,6 +393,25 @@ impl Task {
             Event::InboundFailure { request_id, .. } | Event::ResponseSent { request_id, .. } => {
                 self.calls.sent(request_id);
             }
+        }
+    }
+
+    fn direct_event(&mut self, now: Now, event: direct::Event) {
+        use request_response::{Event, Message};
+        if let Event::Message { peer, message: Message::Request { request: Ok(question), .. }, .. } = &event
+            && !self.guard.admits_question(&mut lend!(self, now), *peer, question)
+        {
+            // The way back is dropped with the event.
+            return;
+        }
+        let from = match &event {
+            Event::Message { peer, connection_id, .. } => {
+                self.peers.get(peer).and_then(|connected| connected.connections.get(connection_id)).cloned()
+            }
+            _ => None,
+        };
+        if let Err((peer, error)) = self.direct.event(&mut lend!(self, now), event, from.as_ref()) {
+            self.blame(now, peer, &error);
         }
     }
 

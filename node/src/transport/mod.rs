@@ -41,6 +41,38 @@ pub enum TransportError {
     Noise(#[from] noise::Error),
 }
 
+/// Makes connections: for the node itself, and for identities that it uses once, so that nobody can tell whose they are.
+pub trait Transports: Send + Sync + 'static {
+    /// A transport whose connections are made in the name of `keypair`. Those made before stay as they are.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    fn transport(&self, keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError>;
+}
+
+/// Connections over the machine's own network: [`network_transport`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NetworkTransports {
+    /// The key of a closed network.
+    pub network_key: Option<PreSharedKey>,
+}
+
+impl Transports for NetworkTransports {
+    fn transport(&self, keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
+        network_transport(keypair, self.network_key)
+    }
+}
+
+/// Connections inside one process: [`memory_transport`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MemoryTransports;
+
+impl Transports for MemoryTransports {
+    fn transport(&self, keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
+        memory_transport(keypair)
+    }
+}
+
 /// Connections over TCP, WebSocket and QUIC; with a key, over TCP and WebSocket among its holders only.
 ///
 /// # Errors

@@ -47,7 +47,7 @@ pub(super) struct Link {
 
 /// Where on the internet an address lies: addresses that one party is likely to hold many of share one. 0 is anywhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Neighbourhood(u64);
+pub(super) struct Neighbourhood(pub(super) u64);
 
 impl Neighbourhood {
     /// Of a multiaddr: the first 16 bits of an IPv4 address, the first 32 of an IPv6 address.

@@ -24,6 +24,8 @@ pub enum Reason {
     Relay,
     /// The user wants it.
     User,
+    /// We exchange direct messages with it, or it keeps ours.
+    Direct,
     /// The peer shares a room with us. The weakest: in a large room that is true of everyone.
     Room,
 }

@@ -57,6 +57,12 @@ mod book;
 mod deaf;
 mod dial;
 mod interface;
+/// Where on the internet an address lies, as a number that is the same after a restart: addresses that one party is likely to hold
+/// many of share one.
+pub fn neighbourhood(address: &str) -> u64 {
+    Neighbourhood::of(address).0
+}
+
 #[cfg(test)]
 mod tests;
 mod trim;

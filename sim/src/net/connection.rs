@@ -9,6 +9,8 @@
 
 use std::{collections::VecDeque, net::SocketAddrV4, task::Waker};
 
+use libp2p::PeerId;
+
 use super::{Host, error::Error, flow::Flow, traffic::Negotiation};
 
 /// The end of a connection that dialed.
@@ -29,6 +31,8 @@ pub(super) struct Key {
 pub(super) struct Connection {
     /// Counted over the whole network.
     pub number: u64,
+    /// Who dialed: the identity that the other end sees.
+    pub dialer: PeerId,
     pub ends: [End; 2],
     /// By number.
     #[expect(clippy::vec_box, reason = "streams come and go at any place, and the room for four more would be 2 KiB")]
@@ -177,9 +181,10 @@ struct Slot {
 }
 
 impl Connections {
-    pub fn add(&mut self, ends: [End; 2]) -> Key {
+    pub fn add(&mut self, ends: [End; 2], dialer: PeerId) -> Key {
         self.count += 1;
-        let connection = Some(Box::new(Connection { number: self.count, ends, streams: Vec::new(), next_stream: 0 }));
+        let connection =
+            Some(Box::new(Connection { number: self.count, dialer, ends, streams: Vec::new(), next_stream: 0 }));
         if let Some(index) = self.free.pop()
             && let Some(slot) = self.slots.get_mut(index as usize)
         {

@@ -69,6 +69,7 @@ use self::{address::PORT, state::State};
 pub use self::{
     error::Error,
     tap::{Delivery, Kind, Tap},
+    transport::HostTransports,
 };
 use crate::scenario;
 
@@ -134,7 +135,13 @@ impl Network {
         address::multiaddr(SocketAddrV4::new(address::public_ip(host), port.unwrap_or(PORT)))
     }
 
-    /// A transport for the process that begins on this host now: a new one for each boot, after [`Self::power_on`].
+    /// The transports of the process that begins on this host now: new ones for each boot, after [`Self::power_on`].
+    pub fn transports(&self, host: Host) -> HostTransports {
+        HostTransports { network: self.clone(), host }
+    }
+
+    /// A transport for the process that begins on this host now, known by `peer_id`: a new one for each boot, after
+    /// [`Self::power_on`].
     pub fn transport(&self, host: Host, peer_id: PeerId) -> Boxed<(PeerId, StreamMuxerBox)> {
         transport::new(self.clone(), host, peer_id)
     }

@@ -33,7 +33,13 @@ impl State {
     }
 
     /// Begins to dial. Addresses that nobody has are dialed as well; nobody answers.
-    pub(super) fn dial(&mut self, host: Host, process: u32, remote: SocketAddrV4, reuse: bool) -> Result<Hold, Error> {
+    pub(super) fn dial(
+        &mut self,
+        dialer: (Host, u32, PeerId),
+        remote: SocketAddrV4,
+        reuse: bool,
+    ) -> Result<Hold, Error> {
+        let (host, process, peer) = dialer;
         if !self.runs(host, process) {
             return Err(Error::Gone);
         }
@@ -45,7 +51,7 @@ impl State {
             End::new(host, local_port, visible, remote, Life::Dialing),
             End::new(target.unwrap_or(host), remote.port(), remote, visible, Life::Unborn),
         ];
-        let key = self.connections.add(ends);
+        let key = self.connections.add(ends, peer);
         if let Some(connection) = self.connections.get_mut(key) {
             connection.ends[DIALER].handles = 1;
         }
@@ -79,15 +85,10 @@ impl State {
                 return None;
             };
             let Some(connection) = self.connections.get(key) else { continue };
-            let (dialer, listener) = (&connection.ends[DIALER], &connection.ends[LISTENER]);
+            let listener = &connection.ends[LISTENER];
             let (own, remote) = (listener.local_port, listener.remote);
-            match self.hosts[dialer.host.0 as usize].peer {
-                Some(peer) => {
-                    let local = SocketAddrV4::new(self.hosts[host.0 as usize].own_ip(), own);
-                    return Some((Hold { key, side: LISTENER }, peer, [local, remote]));
-                }
-                None => self.release_end(key, LISTENER),
-            }
+            let local = SocketAddrV4::new(self.hosts[host.0 as usize].own_ip(), own);
+            return Some((Hold { key, side: LISTENER }, connection.dialer, [local, remote]));
         }
     }
 

@@ -21,7 +21,9 @@ use libp2p::{
         muxing::StreamMuxerBox,
         transport::{Boxed, DialOpts, ListenerId, PortUse, Transport, TransportError, TransportEvent},
     },
+    identity::Keypair,
 };
+use node::transport::Transports;
 
 use super::{
     Host, Network,
@@ -31,15 +33,11 @@ use super::{
     process::Hold,
 };
 
-/// A transport for the process that begins on a host now.
+/// A transport for the process that runs on a host now. It is known by `peer_id` to those whom it dials, and, if it listens, to those
+/// who dial it.
 pub(super) fn new(network: Network, host: Host, peer_id: PeerId) -> Boxed<(PeerId, StreamMuxerBox)> {
-    let process = network.with(|state| {
-        let state = state.host(host)?;
-        state.peer = Some(peer_id);
-        Some(state.process)
-    });
-    let endpoint =
-        Endpoint { network, host, process: process.unwrap_or_default(), listener: None, events: VecDeque::new() };
+    let process = network.with(|state| state.host(host).map(|state| state.process)).unwrap_or_default();
+    let endpoint = Endpoint { network, host, process, peer_id, listener: None, events: VecDeque::new() };
     endpoint.map(|(peer_id, muxer), _| (peer_id, StreamMuxerBox::new(muxer))).boxed()
 }
 
@@ -47,6 +45,7 @@ struct Endpoint {
     network: Network,
     host: Host,
     process: u32,
+    peer_id: PeerId,
     listener: Option<(ListenerId, Multiaddr)>,
     /// At most the beginning and the end of each listener that was made since the last poll.
     events: VecDeque<TransportEvent<Accepted, Error>>,
@@ -74,7 +73,12 @@ impl Transport for Endpoint {
         if self.listener.is_some() {
             return Err(TransportError::Other(Error::AlreadyListening));
         }
-        self.network.with(|state| state.host(host).map(|state| state.is_listening = true));
+        self.network.with(|state| {
+            let state = state.host(host)?;
+            state.is_listening = true;
+            state.peer = Some(self.peer_id);
+            Some(())
+        });
         let listen_addr = address::multiaddr(SocketAddrV4::new(own, PORT));
         self.listener = Some((listener_id, listen_addr.clone()));
         self.events.push_back(TransportEvent::NewAddress { listener_id, listen_addr });
@@ -94,7 +98,7 @@ impl Transport for Endpoint {
         let remote = address::socket_of(&address).filter(|remote| remote.port() != 0 && !remote.ip().is_unspecified());
         let remote = remote.ok_or(TransportError::MultiaddrNotSupported(address))?;
         let stage = Stage::Planned { remote, reuse: options.port_use == PortUse::Reuse };
-        Ok(Dial { network: self.network.clone(), host: self.host, process: self.process, stage })
+        Ok(Dial { network: self.network.clone(), dialer: (self.host, self.process, self.peer_id), stage })
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TransportEvent<Accepted, Error>> {
@@ -127,15 +131,28 @@ impl Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        self.stop_listening();
+        if self.listener.is_some() {
+            self.stop_listening();
+        }
+    }
+}
+
+/// The transports of the process that runs on a host now.
+pub struct HostTransports {
+    pub(super) network: Network,
+    pub(super) host: Host,
+}
+
+impl Transports for HostTransports {
+    fn transport(&self, keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, node::transport::TransportError> {
+        Ok(self.network.transport(self.host, keypair.public().to_peer_id()))
     }
 }
 
 /// A dial. It begins when it is first polled; dropping it gives it up.
 pub(super) struct Dial {
     network: Network,
-    host: Host,
-    process: u32,
+    dialer: (Host, u32, PeerId),
     stage: Stage,
 }
 
@@ -150,8 +167,8 @@ impl Future for Dial {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Stage::Planned { remote, reuse } = self.stage {
-            let (host, process) = (self.host, self.process);
-            let hold = self.network.with(|state| state.dial(host, process, remote, reuse))?;
+            let dialer = self.dialer;
+            let hold = self.network.with(|state| state.dial(dialer, remote, reuse))?;
             self.stage = Stage::Begun(hold);
         }
         let Stage::Begun(hold) = self.stage else { return Poll::Pending };

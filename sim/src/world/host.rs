@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 use libp2p::{Multiaddr, PeerId, identity::Keypair, multiaddr::Protocol};
 use node::{
     handle::Handle,
-    swarm::{self, Parts, Resources, Settings, StartError},
+    swarm::{self, DirectSettings, Parts, Resources, Settings, StartError},
 };
 use proto::{channel::RoomName, ids::LogId, signature::Verifier};
 use rand::{RngExt, SeedableRng};
@@ -136,8 +136,9 @@ impl Host {
                 connections: tuning.connections(),
                 resources: tuning.resources(),
                 closed_network: false,
+                direct: DirectSettings::default(),
             },
-            transport: network.transport(self.net, self.peer_id()),
+            transports: Arc::new(network.transports(self.net)),
             store,
             snapshot,
             clock: Arc::new(self.clock),

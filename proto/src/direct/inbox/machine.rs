@@ -86,6 +86,16 @@ impl Inbox {
         self.people.person(who)
     }
 
+    /// Everybody on record.
+    pub fn people(&self) -> impl Iterator<Item = (Author, Person)> {
+        self.people.all()
+    }
+
+    /// The streams of an author.
+    pub fn streams(&self, who: &Author) -> Vec<StreamId> {
+        self.people.streams(who)
+    }
+
     /// The durable state of a stream.
     pub fn stream(&self, who: &Author, id: StreamId) -> Option<&Stream> {
         self.people.stream(who, id)

@@ -88,6 +88,11 @@ impl People {
         self.entries.get(who).map(|entry| entry.streams.keys().copied().collect()).unwrap_or_default()
     }
 
+    /// Everybody on record.
+    pub fn all(&self) -> impl Iterator<Item = (Author, Person)> {
+        self.entries.keys().map(|who| (*who, self.person(who)))
+    }
+
     /// People on record.
     pub fn count_people(&self) -> usize {
         self.entries.len()

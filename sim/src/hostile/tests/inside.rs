@@ -9,7 +9,7 @@ use node::{
     model::{Message, Room},
     spawn::TokioSpawn,
     store::memory::MemoryStore,
-    swarm::{self, Resources, Settings},
+    swarm::{self, DirectSettings, Resources, Settings},
 };
 use proto::{
     channel::{LOBBY, RoomName},
@@ -60,8 +60,9 @@ async fn node(number: u8, network: &Network, bootstrap: Vec<Multiaddr>, clock: A
             connections: proto::connectivity::Settings::default(),
             resources: Resources { kademlia_k: NonZeroUsize::MIN, memory_bytes: None, ..Resources::default() },
             closed_network: false,
+            direct: DirectSettings::default(),
         },
-        transport: network.transport(host, peer_id),
+        transports: Arc::new(network.transports(host)),
         snapshot: store.snapshot(),
         store: Arc::new(store),
         keypair,

@@ -29,7 +29,7 @@ pub(super) fn network(config: &scenario::Network, seed: u64, links: &[Link]) -> 
 
 fn dial(state: &mut State, from: u32, to: SocketAddrV4) -> Hold {
     let process = state.hosts[from as usize].process;
-    state.dial(Host(from), process, to, true).unwrap()
+    state.dial((Host(from), process, PeerId::random()), to, true).unwrap()
 }
 
 /// Whether both ends are open.

@@ -1,6 +1,8 @@
 //! Whole nodes in one process, over the in-memory transport: what the simulator builds on.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod direct;
+
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
@@ -11,8 +13,8 @@ use node::{
     model::NodeEvent,
     spawn::TokioSpawn,
     store::memory::MemoryStore,
-    swarm::{self, Parts, Resources, Settings},
-    transport::memory_transport,
+    swarm::{self, DirectSettings, Parts, Resources, Settings},
+    transport::{MemoryTransports, memory_transport},
 };
 use proto::{channel::RoomName, connectivity::Settings as Connections, ids::LogId};
 
@@ -24,9 +26,12 @@ struct Node {
 }
 
 async fn start(number: u8, bootstrap: &[&Node]) -> Node {
+    start_with(number, bootstrap, MemoryStore::new(LogId(u64::from(number))), DirectSettings::default()).await
+}
+
+async fn start_with(number: u8, bootstrap: &[&Node], store: MemoryStore, direct: DirectSettings) -> Node {
     let keypair = Keypair::ed25519_from_bytes([number; 32]).unwrap();
     let peer_id = keypair.public().to_peer_id();
-    let store = MemoryStore::new(LogId(u64::from(number)));
     let snapshot = store.snapshot();
     // Port 0 is a free one; the listen address in the status names it.
     let settings = Settings {
@@ -38,9 +43,10 @@ async fn start(number: u8, bootstrap: &[&Node]) -> Node {
         connections: Connections::default(),
         resources: Resources::default(),
         closed_network: false,
+        direct,
     };
     let handle = swarm::start(Parts {
-        transport: memory_transport(&keypair).unwrap(),
+        transports: Arc::new(MemoryTransports),
         keypair,
         settings,
         store: Arc::new(store),

@@ -1,0 +1,136 @@
+//! Finding cards and mailboxes in Kademlia.
+//!
+//! A mailbox provides a key made of each recipient that is registered with it, and one that all mailboxes share. To find a card, some of
+//! those that provide its owner's key are asked for it; whoever is asked may lie, but cannot forge a card.
+//!
+//! | step | question | to |
+//! |---|---|---|
+//! | 1 | who provides the key? | Kademlia |
+//! | 2 | where are they? | Kademlia, for at most [`MAX_ASKED`] of them, chosen by lot |
+//! | 3 | for a card: what is it? | each of them, anonymously |
+
+use std::collections::{BTreeSet, HashMap};
+
+use libp2p::{
+    PeerId,
+    kad::{self, GetProvidersOk, ProgressStep, QueryId, QueryResult, RecordKey},
+};
+use proto::{
+    direct::card::{MAX_ADDRESS_BYTES, MAX_MAILBOX_ADDRESSES, Mailbox},
+    ids::Author,
+};
+use rand::{rngs::StdRng, seq::SliceRandom};
+use sha2::{Digest, Sha256};
+
+use super::super::lookups::Key;
+
+type Kademlia = kad::Behaviour<kad::store::MemoryStore>;
+
+/// Searches under way. Further ones are not begun; whoever wanted them asks again.
+pub const MAX_SEARCHES: usize = 16;
+
+/// Providers of one key that are looked up and asked.
+pub const MAX_ASKED: usize = 4;
+
+/// Providers of one key that are remembered while it is searched.
+const MAX_PROVIDERS: usize = 256;
+
+/// What is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// The card of this author.
+    Card(Author),
+    /// Mailboxes.
+    Mailboxes,
+}
+
+/// Whom to ask for a card, or a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What was searched.
+    pub wanted: Wanted,
+    /// Who may have it, and where.
+    pub node: Mailbox,
+}
+
+/// The searches under way.
+pub struct Finding {
+    /// Never iterated in an order that matters.
+    searches: HashMap<QueryId, (Wanted, BTreeSet<PeerId>)>,
+    lookups: HashMap<QueryId, (Wanted, PeerId)>,
+    rng: StdRng,
+}
+
+impl Wanted {
+    /// What those who have it provide.
+    pub fn key(self) -> Key {
+        let mut hasher = Sha256::new();
+        match self {
+            Self::Card(author) => {
+                hasher.update(b"starling/card-of/1\0");
+                hasher.update(author.0);
+            }
+            Self::Mailboxes => hasher.update(b"starling/mailboxes/1\0"),
+        }
+        hasher.finalize().into()
+    }
+}
+
+impl Finding {
+    /// None yet.
+    pub fn new(rng: StdRng) -> Self {
+        Self { searches: HashMap::new(), lookups: HashMap::new(), rng }
+    }
+
+    /// Begins a search, unless there are too many.
+    pub fn search(&mut self, kad: &mut Kademlia, wanted: Wanted) {
+        if self.searches.len() < MAX_SEARCHES {
+            let query = kad.get_providers(RecordKey::new(&wanted.key()));
+            self.searches.insert(query, (wanted, BTreeSet::new()));
+        }
+    }
+
+    /// A query of Kademlia made progress.
+    pub fn progressed(
+        &mut self,
+        own: PeerId,
+        kad: &mut Kademlia,
+        id: QueryId,
+        result: &QueryResult,
+        step: &ProgressStep,
+    ) -> Option<Found> {
+        match result {
+            QueryResult::GetProviders(result) => {
+                let (_, found) = self.searches.get_mut(&id)?;
+                if let Ok(GetProvidersOk::FoundProviders { providers, .. }) = result {
+                    let room = MAX_PROVIDERS.saturating_sub(found.len());
+                    found.extend(providers.iter().filter(|peer| **peer != own).take(room));
+                }
+                if step.last {
+                    let (wanted, found) = self.searches.remove(&id)?;
+                    self.look_up(kad, wanted, found);
+                }
+                None
+            }
+            QueryResult::GetClosestPeers(result) => {
+                let (wanted, peer) = self.lookups.remove(&id)?;
+                let peers = result.as_ref().map(|closest| closest.peers.as_slice()).unwrap_or_default();
+                let found = peers.iter().find(|found| found.peer_id == peer)?;
+                let addresses = found.addrs.iter().map(ToString::to_string);
+                let addresses = addresses.filter(|address| address.len() <= MAX_ADDRESS_BYTES);
+                let addresses = addresses.take(MAX_MAILBOX_ADDRESSES).collect();
+                Some(Found { wanted, node: Mailbox { peer: peer.to_bytes(), addresses } })
+            }
+            _ => None,
+        }
+    }
+
+    fn look_up(&mut self, kad: &mut Kademlia, wanted: Wanted, found: BTreeSet<PeerId>) {
+        let mut found: Vec<PeerId> = found.into_iter().collect();
+        // Whoever has made itself a key with a low number must not be first everywhere.
+        found.shuffle(&mut self.rng);
+        for peer in found.into_iter().take(MAX_ASKED) {
+            self.lookups.insert(kad.get_closest_peers(peer), (wanted, peer));
+        }
+    }
+}
