@@ -223,6 +223,7 @@ async fn build(parts: Parts, registry: Option<&mut Registry>) -> Result<Handle, 
     let now = clock.now();
     let direct = direct::Config {
         signer: signer.clone(),
+        own: peer_id,
         verifier: Arc::clone(&verifier),
         own_log,
         settings: settings.direct,

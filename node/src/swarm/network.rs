@@ -111,6 +111,11 @@ impl Network {
         self.connectivity.known_peers()
     }
 
+    /// Where a peer is known to be, best first.
+    pub fn addresses(&self, peer: &PeerId) -> Vec<String> {
+        self.connectivity.addresses(peer)
+    }
+
     /// Known peers that are not connected, with their addresses.
     pub fn disconnected_peers(&self) -> impl Iterator<Item = (PeerId, Vec<String>)> {
         let peers = self.connectivity.peers().filter(|(_, connected)| !connected);

@@ -339,7 +339,8 @@ impl Task {
                     self.rendezvous.progressed(&mut self.swarm, &mut self.reach, *id, result);
                     self.reach.progressed(&mut self.swarm, *id, result);
                     let own = *self.swarm.local_peer_id();
-                    self.direct.progressed(&mut lend!(self, now), own, *id, result, step);
+                    let known = |peer: &PeerId| self.network.addresses(peer);
+                    self.direct.progressed(&mut lend!(self, now), (*id, result, step), known);
                     self.lookups.progressed(own, &mut self.swarm.behaviour_mut().kad, *id, result, stats, step);
                 }
                 self.network.kad(now, &mut self.swarm.behaviour_mut().kad, event);

@@ -90,7 +90,8 @@ impl Finding {
         }
     }
 
-    /// A query of Kademlia made progress.
+    /// A query of Kademlia made progress. `known` says where a peer was known to be before: Kademlia names only addresses that came with
+    /// answers, and not those in its table.
     pub fn progressed(
         &mut self,
         own: PeerId,
@@ -98,6 +99,7 @@ impl Finding {
         id: QueryId,
         result: &QueryResult,
         step: &ProgressStep,
+        known: impl Fn(&PeerId) -> Vec<String>,
     ) -> Option<Found> {
         match result {
             QueryResult::GetProviders(result) => {
@@ -115,10 +117,14 @@ impl Finding {
             QueryResult::GetClosestPeers(result) => {
                 let (wanted, peer) = self.lookups.remove(&id)?;
                 let peers = result.as_ref().map(|closest| closest.peers.as_slice()).unwrap_or_default();
-                let found = peers.iter().find(|found| found.peer_id == peer)?;
-                let addresses = found.addrs.iter().map(ToString::to_string);
-                let addresses = addresses.filter(|address| address.len() <= MAX_ADDRESS_BYTES);
-                let addresses = addresses.take(MAX_MAILBOX_ADDRESSES).collect();
+                let told = peers.iter().filter(|found| found.peer_id == peer).flat_map(|found| &found.addrs);
+                let mut addresses: Vec<String> = Vec::new();
+                for address in known(&peer).into_iter().chain(told.map(ToString::to_string)) {
+                    if address.len() <= MAX_ADDRESS_BYTES && !addresses.contains(&address) {
+                        addresses.push(address);
+                    }
+                }
+                addresses.truncate(MAX_MAILBOX_ADDRESSES);
                 Some(Found { wanted, node: Mailbox { peer: peer.to_bytes(), addresses } })
             }
             _ => None,

@@ -79,6 +79,8 @@ const SEEK_AFTER_MS: u64 = 1_000;
 pub struct Config {
     /// Whose they are.
     pub signer: Signer,
+    /// The same, as a peer.
+    pub own: PeerId,
     /// Says whether signatures are good.
     pub verifier: Arc<dyn Verifier>,
     /// The store's own random number.
@@ -94,6 +96,7 @@ pub struct Config {
 /// Direct messages.
 pub struct Direct {
     owner: Author,
+    own: PeerId,
     keys: KeyRing,
     inbox: Inbox,
     outbox: Outbox,
@@ -118,7 +121,7 @@ pub struct Direct {
 impl Direct {
     /// With what the store holds.
     pub fn new(now: Now, config: Config, restored: Restored) -> Self {
-        let Config { signer, verifier, own_log, settings, anonymous, mut rng } = config;
+        let Config { signer, own, verifier, own_log, settings, anonymous, mut rng } = config;
         let owner = signer.author();
         let key_config = keys::Config { signer: signer.clone(), seed: rng.random() };
         let keys = match restored.keys {
@@ -142,6 +145,7 @@ impl Direct {
         }
         Self {
             owner,
+            own,
             keys,
             inbox,
             outbox: Outbox::restore(now, outbox_config, restored.outbox),
@@ -267,16 +271,15 @@ impl Direct {
         self.drain(cx);
     }
 
-    /// A query of Kademlia made progress.
+    /// A query of Kademlia made progress. `known` says where a peer was known to be before.
     pub fn progressed(
         &mut self,
         cx: &mut Cx,
-        own: PeerId,
-        id: kad::QueryId,
-        result: &kad::QueryResult,
-        step: &kad::ProgressStep,
+        (id, result, step): (kad::QueryId, &kad::QueryResult, &kad::ProgressStep),
+        known: impl Fn(&PeerId) -> Vec<String>,
     ) {
-        let Some(found) = self.finding.progressed(own, &mut cx.behaviour.kad, id, result, step) else { return };
+        let kad = &mut cx.behaviour.kad;
+        let Some(found) = self.finding.progressed(self.own, kad, id, result, step, known) else { return };
         match found.wanted {
             Wanted::Card(author) => {
                 // If there is no room for it, it is searched again later.
@@ -372,7 +375,7 @@ impl Direct {
 
     /// A peer asks; the answer goes to `token`.
     fn asked(&mut self, cx: &mut Cx, peer: PeerId, token: u64, question: DirectQuestion, from: Option<&Multiaddr>) {
-        if self.refuses(&peer) {
+        if matches!(question, DirectQuestion::Deliver(_)) && self.refuses(&peer) {
             *self.refused.entry(inbox::NotTaken::Blocked).or_default() += 1;
             return self.questions.answer(cx.behaviour, token, DirectAnswer::Refused(Refusal::NotWanted));
         }
