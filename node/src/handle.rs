@@ -67,6 +67,9 @@ pub enum CallError {
     /// The contact's name cannot be used. The caller's to mend.
     #[error("a contact's name has 1 to {MAX_CONTACT_NAME_BYTES} bytes and no control characters")]
     ContactName,
+    /// So many keys were made lately that none may be forgotten yet.
+    #[error("too many keys were made lately; try again in a few days")]
+    TooManyKeys,
     /// As many people are named or blocked as can be.
     #[error("too many people are known; remove some contacts first")]
     TooManyPeople,

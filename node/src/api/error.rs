@@ -82,6 +82,7 @@ impl From<CallError> for ApiError {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid_message")
             }
             CallError::ContactName => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_name"),
+            CallError::TooManyKeys => (StatusCode::CONFLICT, "too_many_keys"),
             CallError::TooManyPeople => (StatusCode::CONFLICT, "too_many_people"),
             CallError::InvalidChat(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_text"),
             CallError::Store(StoreError::DiskFull { .. }) => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),

@@ -78,7 +78,7 @@ impl Handle {
     /// Makes a new key for letters to us now. The ones before open what was sealed for them until that has expired.
     ///
     /// # Errors
-    /// [`CallError::Store`], [`CallError::Overloaded`] when too many were made lately.
+    /// [`CallError::TooManyKeys`], [`CallError::Store`].
     pub async fn rotate_key(&self) -> Result<(), CallError> {
         self.call(Command::RotateKey).await
     }

@@ -2,7 +2,7 @@
 //! decides whom to dial and whom to let go.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
 };
 
@@ -35,7 +35,7 @@ const RESTARTS: Rate = Rate { tokens: 1, period_ms: 30_000, burst: 8 };
 /// Peers of which restarts are counted. Further ones are believed.
 const MAX_RESTARTED: usize = 1_024;
 
-/// Peers that are to be reached for direct messages, and kept then. Others are trimmed like anybody.
+/// Peers that are kept for direct messages: three mailboxes, and those we wrote to last. Others are trimmed like anybody.
 const MAX_DIRECT: usize = 16;
 
 /// Finds peers and keeps connections.
@@ -55,8 +55,8 @@ pub struct Network {
     routing: Routing,
     /// Connected peers that answer no ping.
     silent: BTreeSet<PeerId>,
-    /// Peers to be kept, once they are connected, for direct messages.
-    direct: BTreeSet<PeerId>,
+    /// Peers to be kept for direct messages while they are connected, the one wanted last at the end.
+    direct: VecDeque<PeerId>,
     /// How often peers were connected anew because they had been restarted.
     restarted: BTreeMap<PeerId, TokenBucket>,
 }
@@ -74,7 +74,7 @@ impl Network {
             named: BTreeMap::new(),
             routing: Routing::default(),
             silent: BTreeSet::new(),
-            direct: BTreeSet::new(),
+            direct: VecDeque::new(),
             restarted: BTreeMap::new(),
         };
         for known in remembered {
@@ -140,10 +140,16 @@ impl Network {
         self.connectivity.handle(now, Input::Unprotect { peer, reason: Reason::Room });
     }
 
-    /// We want to be connected with a peer for direct messages. Its connection is then kept, for at most [`MAX_DIRECT`] peers.
-    pub fn direct_peer(&mut self, peer: PeerId) {
-        if self.direct.len() < MAX_DIRECT {
-            self.direct.insert(peer);
+    /// We want to be connected with a peer for direct messages. Its connection is then kept, until [`MAX_DIRECT`] others were wanted.
+    pub fn direct_peer(&mut self, now: Now, peer: PeerId) {
+        self.direct.retain(|other| *other != peer);
+        self.direct.push_back(peer);
+        // A peer that is known has a place from now on, even if all are taken when it is connected.
+        self.connectivity.handle(now, Input::Protect { peer, reason: Reason::Direct });
+        if self.direct.len() > MAX_DIRECT
+            && let Some(peer) = self.direct.pop_front()
+        {
+            self.connectivity.handle(now, Input::Unprotect { peer, reason: Reason::Direct });
         }
     }
 
@@ -176,7 +182,7 @@ impl Network {
         }
         let address = split_peer(address).0.to_string();
         self.connectivity.handle(now, Input::Connected { peer, address, outbound });
-        if self.direct.remove(&peer) {
+        if self.direct.contains(&peer) {
             self.connectivity.handle(now, Input::Protect { peer, reason: Reason::Direct });
         }
     }

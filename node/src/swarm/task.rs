@@ -203,7 +203,7 @@ impl Task {
             Effect::Banned { peer } => self.network.banned(now, peer),
             Effect::Unbanned { peer } => self.network.unbanned(now, peer),
             Effect::Reach { peer, addresses } => {
-                self.network.direct_peer(peer);
+                self.network.direct_peer(now, peer);
                 self.reach.dial(&mut self.swarm, peer, addresses);
             }
             Effect::Letter { token, to, text } => {

@@ -22,7 +22,7 @@ async fn messages(node: &Node) -> Vec<DirectMessage> {
 /// Waits for something to be reported.
 async fn until(events: &mut broadcast::Receiver<NodeEvent>, mut wanted: impl FnMut(&NodeEvent) -> bool) {
     let found = async { while !wanted(&events.recv().await.unwrap()) {} };
-    tokio::time::timeout(PATIENCE, found).await.expect("it is reported in time");
+    tokio::time::timeout(PATIENCE, found).await.unwrap();
 }
 
 fn reached(id: &str, wanted: DirectState) -> impl FnMut(&NodeEvent) -> bool + use<> {

@@ -8,6 +8,7 @@ use proto::{
         outbox::{NotWritten, State},
     },
     ids::Author,
+    seal::SealKey,
 };
 
 use super::store_error;
@@ -36,7 +37,7 @@ pub struct Callers {
     next_token: u64,
     /// In the order in which the inbox was told.
     noting: VecDeque<(Author, Option<Answer<()>>)>,
-    rotating: Vec<Answer<()>>,
+    rotating: Vec<(Option<SealKey>, Answer<()>)>,
     delivered: VecDeque<(Author, u64, LetterId)>,
 }
 
@@ -103,16 +104,24 @@ impl Callers {
         self.noting.remove(at)
     }
 
-    /// Somebody wants a new key.
-    pub fn rotates(&mut self, answer: Answer<()>) {
-        self.rotating.push(answer);
+    /// Somebody wants another key than this one.
+    pub fn rotates(&mut self, than: Option<SealKey>, answer: Answer<()>) {
+        self.rotating.push((than, answer));
     }
 
-    /// There is one, or not.
-    pub fn rotated(&mut self, result: Result<(), CallError>) {
-        for answer in self.rotating.drain(..) {
+    /// This is our key now.
+    pub fn has_key(&mut self, key: SealKey) {
+        for (_, answer) in self.rotating.extract_if(.., |(than, _)| *than != Some(key)) {
             // The caller may have gone.
-            let _ = answer.send(result.clone());
+            let _ = answer.send(Ok(()));
+        }
+    }
+
+    /// There will be no other key.
+    pub fn not_rotated(&mut self, error: &CallError) {
+        for (_, answer) in self.rotating.drain(..) {
+            // The caller may have gone.
+            let _ = answer.send(Err(error.clone()));
         }
     }
 

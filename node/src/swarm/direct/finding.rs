@@ -18,6 +18,7 @@ use libp2p::{
 use proto::{
     direct::card::{MAX_ADDRESS_BYTES, MAX_MAILBOX_ADDRESSES, Mailbox},
     ids::Author,
+    time::{Deadline, Now},
 };
 use rand::{rngs::StdRng, seq::SliceRandom};
 use sha2::{Digest, Sha256};
@@ -31,6 +32,9 @@ pub const MAX_SEARCHES: usize = 16;
 
 /// Providers of one key that are looked up and asked.
 pub const MAX_ASKED: usize = 4;
+
+/// Milliseconds after the first peer is connected until mailboxes are looked for: it has to tell of others first.
+const SEEK_AFTER_MS: u64 = 1_000;
 
 /// Providers of one key that are remembered while it is searched.
 const MAX_PROVIDERS: usize = 256;
@@ -59,6 +63,9 @@ pub struct Finding {
     searches: HashMap<QueryId, (Wanted, BTreeSet<PeerId>)>,
     lookups: HashMap<QueryId, (Wanted, PeerId)>,
     rng: StdRng,
+    wants_mailboxes: bool,
+    /// From when on mailboxes are looked for; nobody was ever connected if it is not set.
+    seek: Option<Deadline>,
 }
 
 impl Wanted {
@@ -79,7 +86,30 @@ impl Wanted {
 impl Finding {
     /// None yet.
     pub fn new(rng: StdRng) -> Self {
-        Self { searches: HashMap::new(), lookups: HashMap::new(), rng }
+        Self { searches: HashMap::new(), lookups: HashMap::new(), rng, wants_mailboxes: false, seek: None }
+    }
+
+    /// Somebody is connected.
+    pub fn connected(&mut self, now: Now) {
+        self.seek.get_or_insert(now.after(SEEK_AFTER_MS));
+    }
+
+    /// Looks for mailboxes as soon as that makes sense.
+    pub fn want_mailboxes(&mut self) {
+        self.wants_mailboxes = true;
+    }
+
+    /// When [`Finding::turn`] is to be called.
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.seek.filter(|_| self.wants_mailboxes)
+    }
+
+    /// Looks for mailboxes if it is time.
+    pub fn turn(&mut self, now: Now, kad: &mut Kademlia) {
+        if self.deadline().is_some_and(|at| now.reached(at)) {
+            self.wants_mailboxes = false;
+            self.search(kad, Wanted::Mailboxes);
+        }
     }
 
     /// Begins a search, unless there are too many.
