@@ -3,7 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use futures::StreamExt;
-use node::model::{Member, Message, NodeEvent, Status};
+use node::model::{DirectMessage, Member, Message, NodeEvent, Status};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -116,6 +116,23 @@ impl Api {
     pub async fn say(&self, room: &str, text: &str) -> Result<Message, String> {
         let request = self.request(Method::POST, &format!("rooms/{room}/messages")).json(&json!({ "text": text }));
         read(request.send().await).await
+    }
+
+    /// Writes to somebody; the message is durable when this returns.
+    ///
+    /// # Errors
+    /// See [`Api::status`].
+    pub async fn write(&self, to: &str, text: &str) -> Result<DirectMessage, String> {
+        let request = self.request(Method::POST, "direct").json(&json!({ "to": to, "text": text }));
+        read(request.send().await).await
+    }
+
+    /// All direct messages, oldest first.
+    ///
+    /// # Errors
+    /// See [`Api::status`].
+    pub async fn direct(&self) -> Result<Vec<DirectMessage>, String> {
+        self.get("direct?limit=10000").await
     }
 
     /// Asks the node to do something that has no answer, such as `sync`.

@@ -37,8 +37,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_ANSWER_BYTES: u64 = 4 << 20;
 
 /// Puts bytes on a stream as they are.
-#[derive(Clone, Copy, Default)]
-struct RawCodec;
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RawCodec;
 
 impl request_response::Codec for RawCodec {
     type Protocol = StreamProtocol;

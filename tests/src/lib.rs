@@ -15,6 +15,7 @@
 //! | [`terminal`] | a node on a terminal (tmux) |
 //! | [`simulation`] | the program `sim`, run to its end in a directory of its own |
 //! | [`attacker`] | a peer that breaks the rules |
+//! | [`postman`], [`liar`] | a peer that carries letters as no node would, and a mailbox that lies |
 //!
 //! A scenario that needs what the machine lacks prints a line that starts with `SKIPPED:` and passes.
 
@@ -26,9 +27,11 @@ pub mod binary;
 pub mod command;
 pub mod disk;
 pub mod feed;
+pub mod liar;
 pub mod network;
 pub mod node;
 pub mod options;
+pub mod postman;
 pub mod process;
 pub mod simulation;
 pub mod terminal;

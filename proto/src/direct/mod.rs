@@ -9,6 +9,7 @@
 //! | [`card`] | what a recipient tells those who want to write to it |
 //! | [`letter`] | letters and envelopes |
 //! | [`message`] | what one node asks another about them |
+//! | [`finding`] | the keys under which Kademlia tells of mailboxes |
 //! | [`outbox`] | the machine that brings our letters to their recipients |
 //! | [`keys`] | the machine that makes, keeps and forgets a recipient's keys, and issues its card |
 //! | [`inbox`] | the machine that takes letters in: each is stored and shown once |
@@ -17,6 +18,7 @@
 
 pub mod card;
 pub mod collecting;
+pub mod finding;
 pub mod inbox;
 pub mod keys;
 pub mod letter;

@@ -16,12 +16,14 @@ use libp2p::{
     kad::{self, GetProvidersOk, ProgressStep, QueryId, QueryResult, RecordKey},
 };
 use proto::{
-    direct::card::{MAX_ADDRESS_BYTES, MAX_MAILBOX_ADDRESSES, Mailbox},
+    direct::{
+        card::{MAX_ADDRESS_BYTES, MAX_MAILBOX_ADDRESSES, Mailbox},
+        finding::{card_key, mailboxes_key},
+    },
     ids::Author,
     time::{Deadline, Now},
 };
 use rand::{rngs::StdRng, seq::SliceRandom};
-use sha2::{Digest, Sha256};
 
 use super::super::lookups::Key;
 
@@ -71,15 +73,10 @@ pub struct Finding {
 impl Wanted {
     /// What those who have it provide.
     pub fn key(self) -> Key {
-        let mut hasher = Sha256::new();
         match self {
-            Self::Card(author) => {
-                hasher.update(b"starling/card-of/1\0");
-                hasher.update(author.0);
-            }
-            Self::Mailboxes => hasher.update(b"starling/mailboxes/1\0"),
+            Self::Card(author) => card_key(&author),
+            Self::Mailboxes => mailboxes_key(),
         }
-        hasher.finalize().into()
     }
 }
 
