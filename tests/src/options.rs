@@ -65,6 +65,13 @@ impl NodeOptions {
         self
     }
 
+    /// The same with further arguments.
+    #[must_use]
+    pub fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
     pub(crate) fn run_arguments(&self) -> Vec<String> {
         let mut arguments: Vec<String> = vec!["run".into(), "--json".into()];
         if self.bare {

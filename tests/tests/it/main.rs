@@ -9,6 +9,7 @@ mod bootstrap_loss;
 mod cli;
 mod closed_network;
 mod crash;
+mod direct;
 mod disk;
 mod faithful;
 mod hostile;

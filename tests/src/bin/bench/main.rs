@@ -1,6 +1,6 @@
 //! How fast the whole product is, measured from outside: real processes, loopback, real disk.
 //!
-//! `cargo run --release -p starling-tests --bin bench -- all` runs everything (some three minutes); name single measurements
+//! `cargo run --release -p starling-tests --bin bench -- all` runs everything (some four minutes); name single measurements
 //! instead of `all`, and add `--json` for one object a line. Run it on an idle machine, and say which.
 //!
 //! | name | what |
@@ -9,10 +9,14 @@
 //! | `throughput` | 20 nodes in one room, 1,000 messages a second for 10 s; how many are lost, and how late the others come |
 //! | `sync` | a node that was away fetches 100,000 events of about 200 bytes |
 //! | `idle` | memory and CPU time of a node with a neighbour and nothing to do |
+//! | `direct` | a direct message between two nodes: until it is durable, until the other shows it, until it is reported as delivered |
+//! | `direct-rate` | 10,000 direct messages from one node to another, as fast as they are taken |
+//! | `drain` | a node that was away empties its mailbox of 10,000 direct messages |
 //! | `start` | from starting to ready with 1,000,000 events stored |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on panics")]
 
+mod direct;
 mod fill;
 mod idle;
 mod latency;
@@ -24,7 +28,7 @@ use std::process::ExitCode;
 
 use report::Report;
 
-const ALL: [&str; 5] = ["latency", "throughput", "sync", "idle", "start"];
+const ALL: [&str; 8] = ["latency", "throughput", "sync", "idle", "direct", "direct-rate", "drain", "start"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -46,6 +50,9 @@ async fn main() -> ExitCode {
             "latency" => latency::measure(&mut report).await,
             "throughput" => throughput::measure(&mut report).await,
             "sync" => sync::measure_sync(&mut report).await,
+            "direct" => direct::measure_latency(&mut report).await,
+            "direct-rate" => direct::measure_throughput(&mut report).await,
+            "drain" => direct::measure_drain(&mut report).await,
             "idle" => idle::measure(&mut report).await,
             _ => sync::measure_start(&mut report).await,
         }
