@@ -12,6 +12,7 @@
 //! | [`identity`], [`secret_file`] | the key that is this node, and files that only their owner may read |
 //! | [`data_dir`] | where the files are, and how programs on one machine find each other |
 //! | [`config`] | what the user asks of a node |
+//! | [`people`] | whom a user means by a name or a part of a peer id |
 //! | [`model`], [`view`] | what users see, and how stored events become that |
 //! | [`api`] | the HTTP API |
 //! | [`cli`] | the program: the node in the foreground, and the clients of a running one |
@@ -25,6 +26,7 @@ pub mod handle;
 pub mod identity;
 pub mod letters;
 pub mod model;
+pub mod people;
 pub mod secret_file;
 pub mod spawn;
 pub mod store;

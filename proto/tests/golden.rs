@@ -12,7 +12,10 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use proto::{
     call::{Answer, Topic},
-    direct::message::{DirectAnswer, DirectQuestion, Refusal},
+    direct::{
+        message::{DirectAnswer, DirectQuestion, Refusal},
+        safety::SafetyNumber,
+    },
     live::{Live, message_id},
     log::message::{SyncRequest, SyncResponse},
     presence::{Kind, PresenceRequest, PresenceResponse},
@@ -120,6 +123,8 @@ fn vectors() -> BTreeMap<&'static str, Vec<u8>> {
     add("seal.seal_key.id", samples::direct::open_key().seal_key().id().0.to_vec());
     add("envelope", wire::encode(&samples::direct::envelope()));
     add("envelope.id", samples::direct::envelope().id().0.to_vec());
+    let safety_number = SafetyNumber::between(&samples::signer(1).author(), &samples::signer(2).author());
+    add("safety_number", safety_number.digits().into_bytes());
     add("invite.link", samples::direct::invite().link().into_bytes());
     add("invite.channel", samples::direct::invite().epoch().channel().0.to_vec());
     let (questions, answers) = (samples::direct::questions(), samples::direct::answers());

@@ -10,7 +10,10 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::Failure;
-use crate::model::{Member, Message, NodeEvent, Peer, Room, Status};
+use crate::{
+    model::{Member, Message, NodeEvent, Peer, Room, Status},
+    people::short_id,
+};
 
 /// Standard output of one command.
 #[derive(Debug, Clone, Copy)]
@@ -81,11 +84,6 @@ fn is_unsafe(c: char) -> bool {
     let directs = matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let breaks = matches!(c, '\u{2028}' | '\u{2029}');
     (c.is_control() && c != '\t') || directs || breaks
-}
-
-/// The end of a peer id: enough to tell people of one name apart at a glance. Not a proof of anything.
-pub fn short_id(peer_id: &str) -> &str {
-    peer_id.char_indices().rev().nth(5).map_or(peer_id, |(start, _)| &peer_id[start..])
 }
 
 fn who(name: &str, peer_id: &str) -> String {

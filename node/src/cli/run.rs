@@ -17,7 +17,7 @@ use super::{
     Failure,
     client::{Client, Target},
     logging,
-    output::{Output, short_id},
+    output::Output,
     prompt::{self, Chat},
     signals::Signals,
 };
@@ -29,6 +29,7 @@ use crate::{
     handle::Handle,
     identity,
     model::{NodeEvent, Status},
+    people::short_id,
     spawn::TokioSpawn,
     store::{
         Snapshot, Store,

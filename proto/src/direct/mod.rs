@@ -15,6 +15,7 @@
 //! | [`inbox`] | the machine that takes letters in: each is stored and shown once |
 //! | [`mailbox`] | the machine that keeps letters for recipients that are away |
 //! | [`collecting`] | the machine by which a recipient comes by them |
+//! | [`safety`] | what two people compare to know that nobody stands between them |
 
 pub mod card;
 pub mod collecting;
@@ -25,3 +26,4 @@ pub mod letter;
 pub mod mailbox;
 pub mod message;
 pub mod outbox;
+pub mod safety;
