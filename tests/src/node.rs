@@ -144,6 +144,12 @@ impl Node {
         self.launch().await
     }
 
+    /// Listens where it does now after restarts, too, so that others find it there.
+    pub fn stay(&mut self) {
+        let without_peer = |address: &String| address.rsplit_once("/p2p/").map_or(address.clone(), |(at, _)| at.into());
+        self.options.listen = self.addresses().iter().map(without_peer).collect();
+    }
+
     /// Kills the process as `kill -9` does, and waits until all it had written was read.
     pub async fn kill(&mut self) {
         let mut running = self.running.take().expect("the node is running");

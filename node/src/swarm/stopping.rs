@@ -4,6 +4,7 @@
 //! |---|---|
 //! | its goodbye travels, the store writes what is left | [`GOODBYE_MS`] have passed and the store is idle, or [`MAX_WRITE_MS`] |
 //! | its connections close | none is left, or [`CLOSE_MS`]: a peer that is not told of the end notices it late |
+//! | the last of that is sent | [`LINGER_MS`]: QUIC counts a connection as closed before the other side is told |
 //! | stopped | |
 
 use proto::time::{Deadline, Now};
@@ -18,6 +19,9 @@ const MAX_WRITE_MS: u64 = 10_000;
 
 /// Milliseconds that connections are given to close.
 const CLOSE_MS: u64 = 1_000;
+
+/// Milliseconds that the last packets are given to leave.
+const LINGER_MS: u64 = 100;
 
 /// What is to be done next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +40,20 @@ pub struct Stopping {
     goodbye: Deadline,
     written: Deadline,
     closed: Option<Deadline>,
+    /// When nothing is left to be sent.
+    sent: Option<Deadline>,
 }
 
 impl Stopping {
     /// Begins.
     pub fn new(now: Now) -> Self {
-        Self { answers: Vec::new(), goodbye: now.after(GOODBYE_MS), written: now.after(MAX_WRITE_MS), closed: None }
+        Self {
+            answers: Vec::new(),
+            goodbye: now.after(GOODBYE_MS),
+            written: now.after(MAX_WRITE_MS),
+            closed: None,
+            sent: None,
+        }
     }
 
     /// Somebody wants to know when it is over.
@@ -52,7 +64,10 @@ impl Stopping {
     /// The next step. `idle` says that the store has nothing to do, `connected` how many peers are.
     pub fn turn(&mut self, now: Now, idle: bool, connected: usize) -> Next {
         match self.closed {
-            Some(closed) if connected == 0 || now.reached(closed) => Next::Stopped,
+            Some(closed) if connected == 0 || now.reached(closed) => {
+                let sent = *self.sent.get_or_insert(now.after(LINGER_MS));
+                if now.reached(sent) { Next::Stopped } else { Next::Wait }
+            }
             Some(_) => Next::Wait,
             None if (now.reached(self.goodbye) && idle) || now.reached(self.written) => {
                 self.closed = Some(now.after(CLOSE_MS));
@@ -64,7 +79,7 @@ impl Stopping {
 
     /// When [`Stopping::turn`] is to be called.
     pub fn deadline(&self, idle: bool) -> Deadline {
-        self.closed.unwrap_or(if idle { self.goodbye } else { self.written })
+        self.sent.or(self.closed).unwrap_or(if idle { self.goodbye } else { self.written })
     }
 
     /// It is over.

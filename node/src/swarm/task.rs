@@ -50,7 +50,7 @@ enum Action {
     Command(Command),
     Written(Written),
     Read(Box<Read>),
-    Anonymous(direct::Came),
+    Anonymous(Box<direct::Came>),
     Timeout,
 }
 
@@ -135,7 +135,7 @@ impl Task {
             event = self.swarm.select_next_some() => Action::Swarm(Box::new(event)),
             Some(command) = self.commands.recv() => Action::Command(command),
             read = self.reads.next() => Action::Read(Box::new(read)),
-            came = self.direct.came() => Action::Anonymous(came),
+            came = self.direct.came() => Action::Anonymous(Box::new(came)),
             () = timeout => Action::Timeout,
         }
     }
@@ -157,7 +157,7 @@ impl Task {
                 Read::Letters(letters) => self.direct.read(&mut lend!(self, now), letters),
                 read => self.rooms.read(&mut lend!(self, now), read),
             },
-            Action::Anonymous(came) => self.direct.anonymous(&mut lend!(self, now), came),
+            Action::Anonymous(came) => self.direct.anonymous(&mut lend!(self, now), *came),
             Action::Timeout => {}
         }
     }
@@ -204,7 +204,7 @@ impl Task {
             Effect::Unbanned { peer } => self.network.unbanned(now, peer),
             Effect::Reach { peer, addresses } => {
                 self.network.direct_peer(now, peer);
-                self.reach.dial(&mut self.swarm, peer, addresses);
+                self.reach.insist(&mut self.swarm, peer, addresses);
             }
             Effect::Letter { token, to, text } => {
                 self.direct.write_for_room(&mut lend!(self, now), token, to, text);
@@ -290,6 +290,7 @@ impl Task {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 let address = endpoint.get_remote_address().clone();
                 self.network.connected(now, connection_id, peer_id, endpoint.is_dialer(), &address);
+                self.reach.connected(connection_id);
                 if self.peers.opened(peer_id, connection_id, address.clone()) {
                     tracing::info!(%peer_id, %address, "connected");
                     let address = address.to_string();
@@ -310,6 +311,7 @@ impl Task {
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 self.network.dial_failed(now, connection_id, &error, self.settings.closed_network);
+                self.reach.failed(&mut self.swarm, connection_id);
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 self.guard.refused_connection(&send_back_addr, &error, self.settings.closed_network);

@@ -51,6 +51,8 @@ pub enum Asker {
 pub struct Came {
     /// Who wanted to know.
     pub asker: Asker,
+    /// Who was asked.
+    pub node: PeerId,
     /// The answer, if there is one.
     pub answer: Option<DirectAnswer>,
 }
@@ -85,9 +87,10 @@ impl Anonymous {
         let sender = self.sender.clone();
         self.spawn.spawn(Box::pin(async move {
             let mut conversation = conversation;
+            let node = conversation.peer;
             let answer = tokio::time::timeout(PATIENCE, conversation.hold()).await.ok().flatten();
             // Whoever asked may be gone.
-            let _ = sender.send(Came { asker, answer }).await;
+            let _ = sender.send(Came { asker, node, answer }).await;
             conversation.end().await;
         }));
         true

@@ -8,8 +8,10 @@
 //! | 1 | who provides the key? | Kademlia |
 //! | 2 | where are they? | Kademlia, for at most [`MAX_ASKED`] of them, chosen by lot |
 //! | 3 | for a card: what is it? | each of them, anonymously |
+//!
+//! A mailbox that does not answer where the card says may have moved: its place is looked up, and tried the next time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use libp2p::{
     PeerId,
@@ -35,6 +37,9 @@ pub const MAX_SEARCHES: usize = 16;
 /// Providers of one key that are looked up and asked.
 pub const MAX_ASKED: usize = 4;
 
+/// Peers that were found elsewhere and are remembered.
+const MAX_MOVED: usize = 64;
+
 /// Milliseconds after the first peer is connected until mailboxes are looked for: it has to tell of others first.
 const SEEK_AFTER_MS: u64 = 1_000;
 
@@ -48,6 +53,8 @@ pub enum Wanted {
     Card(Author),
     /// Mailboxes.
     Mailboxes,
+    /// Where this peer is now.
+    Place(PeerId),
 }
 
 /// Whom to ask for a card, or a mailbox.
@@ -65,25 +72,24 @@ pub struct Finding {
     searches: HashMap<QueryId, (Wanted, BTreeSet<PeerId>)>,
     lookups: HashMap<QueryId, (Wanted, PeerId)>,
     rng: StdRng,
+    /// Where peers were found that were not where they should be, the latest at the end.
+    moved: VecDeque<(PeerId, Vec<String>)>,
     wants_mailboxes: bool,
     /// From when on mailboxes are looked for; nobody was ever connected if it is not set.
     seek: Option<Deadline>,
 }
 
-impl Wanted {
-    /// What those who have it provide.
-    pub fn key(self) -> Key {
-        match self {
-            Self::Card(author) => card_key(&author),
-            Self::Mailboxes => mailboxes_key(),
-        }
-    }
-}
-
 impl Finding {
     /// None yet.
     pub fn new(rng: StdRng) -> Self {
-        Self { searches: HashMap::new(), lookups: HashMap::new(), rng, wants_mailboxes: false, seek: None }
+        Self {
+            searches: HashMap::new(),
+            lookups: HashMap::new(),
+            rng,
+            moved: VecDeque::new(),
+            wants_mailboxes: false,
+            seek: None,
+        }
     }
 
     /// Somebody is connected.
@@ -111,10 +117,20 @@ impl Finding {
 
     /// Begins a search, unless there are too many.
     pub fn search(&mut self, kad: &mut Kademlia, wanted: Wanted) {
-        if self.searches.len() < MAX_SEARCHES {
-            let query = kad.get_providers(RecordKey::new(&wanted.key()));
-            self.searches.insert(query, (wanted, BTreeSet::new()));
+        match wanted {
+            Wanted::Place(peer) => {
+                if self.lookups.len() < MAX_SEARCHES * MAX_ASKED {
+                    self.lookups.insert(kad.get_closest_peers(peer), (wanted, peer));
+                }
+            }
+            Wanted::Card(_) | Wanted::Mailboxes if self.searches.len() >= MAX_SEARCHES => {}
+            Wanted::Card(author) => self.providers(kad, wanted, card_key(&author)),
+            Wanted::Mailboxes => self.providers(kad, wanted, mailboxes_key()),
         }
+    }
+
+    fn providers(&mut self, kad: &mut Kademlia, wanted: Wanted, key: Key) {
+        self.searches.insert(kad.get_providers(RecordKey::new(&key)), (wanted, BTreeSet::new()));
     }
 
     /// A query of Kademlia made progress. `known` says where a peer was known to be before: Kademlia names only addresses that came with
@@ -156,6 +172,26 @@ impl Finding {
             }
             _ => None,
         }
+    }
+
+    /// A peer was found elsewhere.
+    pub fn found_at(&mut self, node: Mailbox) {
+        let Ok(peer) = PeerId::from_bytes(&node.peer) else { return };
+        self.moved.retain(|(other, _)| *other != peer);
+        self.moved.push_back((peer, node.addresses));
+        if self.moved.len() > MAX_MOVED {
+            self.moved.pop_front();
+        }
+    }
+
+    /// A mailbox with the addresses where it may be now before those where it was.
+    pub fn with_places(&self, mut node: Mailbox) -> Mailbox {
+        let found = self.moved.iter().find(|(peer, _)| peer.to_bytes() == node.peer);
+        let mut addresses = found.map(|(_, addresses)| addresses.clone()).unwrap_or_default();
+        node.addresses.retain(|address| !addresses.contains(address));
+        addresses.append(&mut node.addresses);
+        node.addresses = addresses;
+        node
     }
 
     fn look_up(&mut self, kad: &mut Kademlia, wanted: Wanted, found: BTreeSet<PeerId>) {

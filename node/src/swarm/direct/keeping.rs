@@ -6,6 +6,7 @@ use libp2p::{Multiaddr, PeerId};
 use proto::{
     connectivity::neighbourhood,
     direct::{
+        finding::card_key,
         mailbox::{self, CommitId, Depositor, Input, Keeper, Output},
         message::{DirectAnswer, DirectQuestion},
     },
@@ -14,7 +15,7 @@ use proto::{
     time::{Deadline, Now},
 };
 
-use super::{finding::Wanted, questions::Questions, shelf};
+use super::{questions::Questions, shelf};
 use crate::{
     model::MailboxStatus,
     swarm::{context::Cx, journal::DirectCommit, providing::Providing},
@@ -79,9 +80,9 @@ impl Keeping {
                     questions.answer(cx.behaviour, token, DirectAnswer::Unavailable);
                 }
                 Output::Serve { token, ids, more } => cx.reads.letters(token, &ids, more),
-                Output::Provide(author) => providing.add(cx.now, Wanted::Card(author).key()),
+                Output::Provide(author) => providing.add(cx.now, card_key(&author)),
                 Output::StopProviding(author) => {
-                    providing.remove(&mut cx.behaviour.kad, &Wanted::Card(author).key());
+                    providing.remove(&mut cx.behaviour.kad, &card_key(&author));
                 }
             }
         }

@@ -33,6 +33,7 @@ use libp2p::{Multiaddr, PeerId, kad, request_response};
 use proto::{
     direct::{
         collecting,
+        finding::mailboxes_key,
         inbox::{self, ReadThrough, Source},
         keys,
         message::{DirectAnswer, DirectQuestion, Refusal},
@@ -116,7 +117,7 @@ impl Direct {
         let Config { signer, own, verifier, own_log, settings, anonymous, mut rng } = config;
         let mut providing = Providing::new(now);
         if settings.mailbox.is_some() {
-            providing.add(now, Wanted::Mailboxes.key());
+            providing.add(now, mailboxes_key());
         }
         let Restored { keys, people, streams, outbox, places, next_place, latest: _, contacts, mailbox } = restored;
         let keeper = |settings| Keeping::new(now, settings, Arc::clone(&verifier), mailbox);
@@ -249,6 +250,7 @@ impl Direct {
                 let question = DirectQuestion::Card(author);
                 self.anonymous.ask(AnonymousAsker::Card(author), &found.node, question);
             }
+            Wanted::Place(_) => self.finding.found_at(found.node),
             Wanted::Mailboxes => {
                 self.machines.collector.handle(cx.now, collecting::Input::Candidates(vec![found.node]));
                 self.drain(cx);
@@ -268,6 +270,7 @@ impl Direct {
                 self.machines.outbox.handle(cx.now, outbox::Input::Answer { request, answer });
             }
             (AnonymousAsker::Deposit(request), None) => {
+                self.finding.search(&mut cx.behaviour.kad, Wanted::Place(came.node));
                 self.machines.outbox.handle(cx.now, outbox::Input::RequestFailed { request });
             }
             (AnonymousAsker::Card(author), Some(DirectAnswer::Card(Some(card)))) if card.card.owner == author => {

@@ -148,6 +148,7 @@ impl Direct {
             },
             Output::Deposit { mailbox, request, envelopes } => {
                 let question = DirectQuestion::Deposit(envelopes);
+                let mailbox = self.finding.with_places(mailbox);
                 if !self.anonymous.ask(AnonymousAsker::Deposit(request), &mailbox, question) {
                     self.machines.outbox.handle(cx.now, outbox::Input::RequestFailed { request });
                 }

@@ -54,6 +54,7 @@ async fn a_mailbox_hands_over_what_its_author_left_for_good_and_knows_neither_th
     let mut hub = Node::start(NodeOptions::named("hub").with(&["--mailbox"])).await;
     let mut bob = Node::start(NodeOptions::named("bob").joining(&hub)).await;
     has_mailbox(&bob).await;
+    hub.stay();
     // From here on the mailbox is only where the card says that it is, and never meets the author in any other way.
     hub.kill().await;
     let mut ada = Node::start(NodeOptions::named("zebediah").joining(&bob)).await;

@@ -103,7 +103,7 @@ async fn what_is_replayed_misdirected_changed_sealed_for_an_old_key_or_cut_short
 
     let whole = wire::encode(&DirectQuestion::Deliver(sealed(&from, letter(&from, to, 7, "cut"), &card.key)));
     let cut = postman.ask_raw(&bob.address_with("/tcp/"), whole[..whole.len() / 2].to_vec()).await;
-    assert!(cut.is_err(), "{cut:?}");
+    assert!(cut.as_ref().map_or(true, Vec::is_empty), "garbage gets no answer: {cut:?}");
     assert!(refusals(&bob, "bad_letter").await >= 4);
     assert_eq!(came(&bob, &peer).await.len(), 1, "nothing of it is in the inbox");
 }
