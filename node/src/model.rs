@@ -129,6 +129,17 @@ pub struct Person {
     pub messages: u64,
 }
 
+/// What two people compare, to know that nobody stands between them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SafetyNumber {
+    /// The other one's peer id.
+    pub peer_id: String,
+    /// Sixty digits, the same on both sides.
+    pub digits: String,
+    /// The same in twelve groups of five, as they are read aloud.
+    pub groups: Vec<String>,
+}
+
 /// What a mailbox keeps for others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MailboxStatus {

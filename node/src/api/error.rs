@@ -9,7 +9,7 @@ use proto::direct::outbox::NotWritten;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{handle::CallError, store::StoreError};
+use crate::{handle::CallError, people::NobodyMeant, store::StoreError};
 
 /// The body of every answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -89,6 +89,18 @@ impl From<CallError> for ApiError {
             CallError::Store(StoreError::Failed(_) | StoreError::Rejected(_)) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "store_failed")
             }
+        };
+        Self::new(status, code, error.to_string())
+    }
+}
+
+impl From<NobodyMeant> for ApiError {
+    fn from(error: NobodyMeant) -> Self {
+        let (status, code) = match &error {
+            NobodyMeant::Empty | NobodyMeant::NotAnAuthor(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_peer"),
+            NobodyMeant::Oneself => (StatusCode::UNPROCESSABLE_ENTITY, "oneself"),
+            NobodyMeant::Unknown(_) => (StatusCode::NOT_FOUND, "unknown_peer"),
+            NobodyMeant::Ambiguous { .. } => (StatusCode::CONFLICT, "ambiguous_peer"),
         };
         Self::new(status, code, error.to_string())
     }

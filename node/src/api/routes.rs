@@ -1,5 +1,8 @@
 //! The calls, each a thin shell around [`crate::handle::Handle`].
 
+pub mod contacts;
+pub mod direct;
+
 use axum::{
     Json,
     extract::{
@@ -76,6 +79,8 @@ pub(super) fn all() -> OpenApiRouter<AppState> {
         .routes(routes!(leave))
         .routes(routes!(members))
         .routes(routes!(history, say))
+        .merge(direct::all())
+        .merge(contacts::all())
         .routes(routes!(dial))
         .routes(routes!(sync))
         .routes(routes!(shutdown))
@@ -153,11 +158,7 @@ async fn history(
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<Vec<Message>>, ApiError> {
     let Query(page) = query.map_err(|rejection| ApiError::invalid("invalid_query", rejection.body_text()))?;
-    let limit = page.limit.unwrap_or(DEFAULT_HISTORY_LIMIT);
-    if !(1..=MAX_HISTORY_LIMIT).contains(&limit) {
-        let message = format!("limit is 1 to {MAX_HISTORY_LIMIT}; ask for older messages with before=<id>");
-        return Err(ApiError::invalid("invalid_limit", message));
-    }
+    let limit = page_limit(page.limit)?;
     let before = page.before.as_deref().map(str::parse::<EventId>).transpose();
     let before = before.map_err(|error| ApiError::invalid("invalid_id", error.to_string()))?;
     Ok(Json(state.handle.history(room, before, limit).await?))
@@ -242,6 +243,16 @@ pub(super) async fn not_found() -> ApiError {
 pub(super) async fn method_not_allowed() -> ApiError {
     let message = "that path takes other methods; /api/v1/openapi.json lists them";
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}
+
+/// How many messages a page has.
+fn page_limit(asked: Option<usize>) -> Result<usize, ApiError> {
+    let limit = asked.unwrap_or(DEFAULT_HISTORY_LIMIT);
+    if !(1..=MAX_HISTORY_LIMIT).contains(&limit) {
+        let message = format!("limit is 1 to {MAX_HISTORY_LIMIT}; ask for older messages with before=<id>");
+        return Err(ApiError::invalid("invalid_limit", message));
+    }
+    Ok(limit)
 }
 
 fn parse_room(text: &str) -> Result<RoomName, ApiError> {

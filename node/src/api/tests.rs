@@ -1,9 +1,11 @@
 //! The API of a fake node: calls are answered by a task on the other end of the command queue.
 
+mod direct;
+
 use std::sync::Arc;
 
 use futures::StreamExt;
-use libp2p::identity::Keypair;
+use libp2p::{PeerId, identity::Keypair};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc};
@@ -28,6 +30,8 @@ impl Store for EmptyStore {
         if let Request::History { before, reply, .. } = request {
             let page = matches!(before, crate::store::Before::Time(_)).then(Vec::new);
             let _ = reply.send(Ok(page));
+        } else if let Request::Entries { reply, .. } = request {
+            let _ = reply.send(Ok(Vec::new()));
         }
         Ok(())
     }
@@ -95,20 +99,16 @@ fn answer(command: Command) {
         | Command::Sync(answer)
         | Command::Provide(_, answer)
         | Command::StopProviding(_, answer)
-        | Command::MarkRead(_, answer)
-        | Command::NameContact(_, _, answer)
-        | Command::Block(_, _, answer)
-        | Command::RotateKey(answer)
         | Command::Shutdown(answer) => drop(answer.send(Ok(()))),
         // No route asks for it.
         Command::FindProviders(_, _, answer) => drop(answer.send(Err(CallError::Stopped))),
-        Command::Message(_, _, answer) => drop(answer.send(Err(CallError::Stopped))),
-        Command::People(answer) => drop(answer.send(Ok(Vec::new()))),
         Command::Say(room, text, answer) => drop(answer.send(said(room, &text))),
+        command => direct::answer(command),
     }
 }
 
 struct Fixture {
+    peer_id: PeerId,
     server: Server,
     token: Token,
     events: broadcast::Sender<NodeEvent>,
@@ -119,8 +119,9 @@ impl Fixture {
     async fn start() -> Self {
         let (commands, mut queue) = mpsc::channel(16);
         let events = broadcast::Sender::new(4);
+        let peer_id = Keypair::generate_ed25519().public().to_peer_id();
         let handle = Handle {
-            peer_id: Keypair::generate_ed25519().public().to_peer_id(),
+            peer_id,
             commands,
             events: events.clone(),
             store: Arc::new(EmptyStore),
@@ -136,7 +137,7 @@ impl Fixture {
         let mut counted = Registry::with_prefix("starling");
         counted.register("shouts", "What the node counted by itself", ConstCounter::new(3_u64));
         let server = serve(handle, counted, listener, token.clone()).unwrap();
-        Self { server, token, events, http: reqwest::Client::builder().no_proxy().build().unwrap() }
+        Self { peer_id, server, token, events, http: reqwest::Client::builder().no_proxy().build().unwrap() }
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -325,11 +326,17 @@ async fn the_document_lists_every_route_and_every_report() {
         .collect();
     listed.sort();
     let mut expected = [
+        "delete /api/v1/contacts/{peer}",
+        "delete /api/v1/contacts/{peer}/blocked",
         "delete /api/v1/rooms/{room}",
+        "get /api/v1/contacts",
+        "get /api/v1/contacts/{peer}/safety-number",
+        "get /api/v1/direct",
         "get /api/v1/events",
         "get /api/v1/id",
         "get /api/v1/openapi.json",
         "get /api/v1/peers",
+        "get /api/v1/people",
         "get /api/v1/rooms",
         "get /api/v1/rooms/{room}/members",
         "get /api/v1/rooms/{room}/messages",
@@ -337,14 +344,19 @@ async fn the_document_lists_every_route_and_every_report() {
         "get /healthz",
         "get /metrics",
         "post /api/v1/dial",
+        "post /api/v1/direct",
+        "post /api/v1/direct/read",
+        "post /api/v1/key/rotate",
         "post /api/v1/rooms",
         "post /api/v1/rooms/{room}/messages",
         "post /api/v1/shutdown",
         "post /api/v1/sync",
+        "put /api/v1/contacts/{peer}",
+        "put /api/v1/contacts/{peer}/blocked",
     ];
     expected.sort_unstable();
     assert_eq!(listed, expected);
-    for schema in ["Message", "Status", "NodeEvent", "Member", "ErrorBody"] {
+    for schema in ["Message", "DirectMessage", "Person", "Status", "NodeEvent", "Member", "ErrorBody"] {
         assert!(document["components"]["schemas"][schema].is_object(), "{schema}");
     }
     let text = document.to_string();

@@ -1,9 +1,12 @@
 //! The running node, as other programs see it: found through its data directory, called through its API.
 
+mod direct;
+
 use std::{path::PathBuf, time::Duration};
 
 use axum::body::Bytes;
 use clap::Args;
+pub use direct::Which;
 use proto::channel::RoomName;
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
@@ -11,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite::client::IntoClientRequest};
 
-use super::Failure;
+use super::{Failure, output::one_line};
 use crate::{
     api::{
         error::ErrorBody,
@@ -293,7 +296,8 @@ impl Client {
             return Ok(body);
         }
         Err(match serde_json::from_slice::<ErrorBody>(&body) {
-            Ok(body) => Failure::Failed(body.error.message),
+            // It may repeat what others call themselves.
+            Ok(body) => Failure::Failed(one_line(&body.error.message)),
             Err(_) if status == StatusCode::NOT_FOUND => Failure::failed("what answers there is not a Starling node"),
             Err(_) => Failure::failed(format!("the node answered {status}")),
         })

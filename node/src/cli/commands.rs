@@ -1,8 +1,8 @@
 //! The commands that ask a running node.
 
 use std::{
-    io::{self, IsTerminal, Read},
-    path::Path,
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
 };
 
 use proto::chat::MAX_TEXT_BYTES;
@@ -10,7 +10,10 @@ use proto::chat::MAX_TEXT_BYTES;
 use super::{
     Command, Failure,
     client::{Client, Target},
-    follow::{Follow, News},
+    conversation::{self, Conversation},
+    direct,
+    follow::{Follow, News, Wanted},
+    input,
     output::{self, Output},
     prompt::{self, Chat},
 };
@@ -22,7 +25,9 @@ use crate::{config::create_network_key, data_dir::Place};
 /// [`Failure`].
 pub async fn carry_out(command: Command, out: Output) -> Result<(), Failure> {
     match command {
-        Command::Run(_) | Command::NetworkKey { .. } => Err(Failure::usage("not a command for a running node")),
+        Command::Run(_) | Command::Relay(_) | Command::NetworkKey { .. } => {
+            Err(Failure::usage("not a command for a running node"))
+        }
         Command::Status(target) => out.show(&target.find()?.status().await?, output::status),
         Command::Peers(target) => out.list(&target.find()?.peers().await?, "no peers are known", output::peer),
         Command::Rooms(target) => out.list(&target.find()?.rooms().await?, "in no room", output::room),
@@ -50,7 +55,7 @@ pub async fn carry_out(command: Command, out: Output) -> Result<(), Failure> {
         }
         Command::Say { target, room, text } => {
             let client = target.find()?;
-            let message = client.say(&room.room, &read_text(&text)?).await?;
+            let message = client.say(&room.room, &input::message_text(&text, MAX_TEXT_BYTES)?).await?;
             if out.json { out.object(&message) } else { Ok(()) }
         }
         Command::History { target, room, limit, before } => {
@@ -60,11 +65,16 @@ pub async fn carry_out(command: Command, out: Output) -> Result<(), Failure> {
         }
         Command::Tail { target, room } => {
             let (target, client) = target.pin()?;
-            tail(Follow::start(target, client, room).await?, out).await
+            let wanted = room.map_or(Wanted::Rooms, Wanted::Room);
+            tail(Follow::start(target, client, wanted).await?, out).await
         }
-        Command::Chat { target, room } => {
+        Command::Direct(command) => direct::carry_out(command, out).await,
+        Command::Chat { target, room, with } => {
             let (target, client) = target.pin()?;
-            chat(target, client, room.room).await
+            match with {
+                Some(peer) => chat_with(target, client, &peer).await,
+                None => chat(target, client, room.room).await,
+            }
         }
     }
 }
@@ -89,24 +99,6 @@ pub fn network_key(path: &Path, out: Output) -> Result<(), Failure> {
     })
 }
 
-/// The text to say: the words of the command line, or standard input for `-`.
-fn read_text(words: &[String]) -> Result<String, Failure> {
-    if words != ["-"] {
-        return Ok(words.join(" "));
-    }
-    let mut text = String::new();
-    // One byte more than fits is enough for the node to say that it is too long.
-    let most = MAX_TEXT_BYTES as u64 + 2;
-    io::stdin().lock().take(most).read_to_string(&mut text).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => Failure::failed("what standard input gives is not UTF-8 text"),
-        _ => Failure::Failed(format!("cannot read standard input: {error}")),
-    })?;
-    if text.ends_with('\n') {
-        text.pop();
-    }
-    Ok(text)
-}
-
 async fn tail(mut follow: Follow, out: Output) -> Result<(), Failure> {
     loop {
         match follow.next().await? {
@@ -114,24 +106,38 @@ async fn tail(mut follow: Follow, out: Output) -> Result<(), Failure> {
             News::Lost => eprint("the node has stopped; waiting for it to come back (Ctrl-C to leave)"),
             News::Back => eprint("the node is back"),
             News::LeftOut { room } => eprint(&format!("so much was missed in {room} that older messages are left out")),
-            News::Event(_) => {}
+            News::Event(_) | News::Direct(_) | News::DirectLeftOut => {}
         }
     }
 }
 
-fn eprint(text: &str) {
-    use io::Write;
+/// Says something on standard error.
+pub fn eprint(text: &str) {
     // What is said here is a comfort; nobody has to be reading it.
     let _ = writeln!(io::stderr(), "{text}");
 }
 
 async fn chat(target: Target, client: Client, room: proto::channel::RoomName) -> Result<(), Failure> {
-    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        return Err(Failure::usage("`node chat` needs a terminal; use `node tail` and `node say` in scripts"));
-    }
-    let place = Place::resolve(target.data_dir.as_deref()).map_err(Failure::failed)?;
-    // Where the node is not of this machine's data directories, what is typed is remembered nowhere.
-    let history_file = place.running().map(|(path, _)| path.join(prompt::HISTORY_FILE)).unwrap_or_default();
+    needs_terminal("`node chat` needs a terminal; use `node tail` and `node say` in scripts")?;
+    let history_file = history_file(&target)?;
     let greeting = "Type a message and press Enter; /help lists the commands. The node goes on when you leave.".into();
     prompt::chat(Chat { target, client, room, history_file, greeting }).await
+}
+
+async fn chat_with(target: Target, client: Client, peer: &str) -> Result<(), Failure> {
+    needs_terminal("`node chat` needs a terminal; use `node inbox` and `node message` in scripts")?;
+    let history_file = history_file(&target)?;
+    let peer = client.find(peer).await?;
+    conversation::chat(Conversation { target, client, peer, history_file }).await
+}
+
+fn needs_terminal(otherwise: &str) -> Result<(), Failure> {
+    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    if is_terminal { Ok(()) } else { Err(Failure::usage(otherwise)) }
+}
+
+/// Where to remember what is typed: nowhere, if the node is not of this machine's data directories.
+fn history_file(target: &Target) -> Result<PathBuf, Failure> {
+    let place = Place::resolve(target.data_dir.as_deref()).map_err(Failure::failed)?;
+    Ok(place.running().map(|(path, _)| path.join(prompt::HISTORY_FILE)).unwrap_or_default())
 }

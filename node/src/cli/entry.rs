@@ -2,7 +2,7 @@
 
 use proto::channel::RoomName;
 
-/// Messages that `/history` shows when nobody says how many.
+/// Messages that `/history` and `/inbox` show when nobody says how many.
 const HISTORY_MESSAGES: usize = 20;
 
 /// What `/help` shows.
@@ -13,6 +13,8 @@ pub const HELP: &str = "\
 /leave [ROOM]       leave a room (this one)
 /room ROOM          switch to a room you are in
 /history [N]        the last N messages of this room
+/msg PEER TEXT      write to one person alone; names with blanks stand in quotes
+/inbox [N]          the last N direct messages
 /peers              nodes this one knows
 /status             how this node is doing
 /quit               leave (also Ctrl-D)
@@ -43,6 +45,15 @@ pub enum Entry {
     Status,
     /// `/history`
     History(usize),
+    /// `/msg`
+    Message {
+        /// To whom.
+        to: String,
+        /// What.
+        text: String,
+    },
+    /// `/inbox`
+    Inbox(usize),
     /// `/quit`
     Quit,
 }
@@ -66,6 +77,11 @@ impl Entry {
             "" => Err(format!("which room? /{name} ROOM")),
             text => text.parse::<RoomName>().map_err(|error| error.to_string()),
         };
+        let count = || match rest.parse() {
+            _ if rest.is_empty() => Ok(HISTORY_MESSAGES),
+            Ok(count) if count > 0 => Ok(count),
+            _ => Err(format!("how many messages? /{name} {HISTORY_MESSAGES}")),
+        };
         match name {
             "help" | "h" | "?" => Ok(Self::Help),
             "who" => Ok(Self::Who),
@@ -76,15 +92,29 @@ impl Entry {
             "room" => room().map(Self::Switch),
             "peers" => Ok(Self::Peers),
             "status" => Ok(Self::Status),
-            "history" if rest.is_empty() => Ok(Self::History(HISTORY_MESSAGES)),
-            "history" => match rest.parse() {
-                Ok(count) if count > 0 => Ok(Self::History(count)),
-                _ => Err(format!("how many messages? /history {HISTORY_MESSAGES}")),
-            },
+            "history" => count().map(Self::History),
+            "inbox" => count().map(Self::Inbox),
+            "msg" => message(rest),
             "quit" | "exit" | "q" => Ok(Self::Quit),
             other => Err(format!("there is no command /{other}; /help lists them")),
         }
     }
+}
+
+/// Whom to write to and what: the first word, or what stands in quotes, and the rest.
+fn message(rest: &str) -> Result<Entry, String> {
+    let (to, text) = match rest.strip_prefix('"') {
+        Some(quoted) => quoted.split_once('"').ok_or("the name's second \" is missing: /msg \"NAME\" TEXT")?,
+        None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+    };
+    let (to, text) = (to.trim(), text.trim());
+    if to.is_empty() {
+        return Err("to whom, and what? /msg PEER TEXT".into());
+    }
+    if text.is_empty() {
+        return Err(format!("what do you want to write? /msg {to} TEXT"));
+    }
+    Ok(Entry::Message { to: to.into(), text: text.into() })
 }
 
 #[cfg(test)]
@@ -106,6 +136,11 @@ mod tests {
             ("/room birds", Entry::Switch(room("birds"))),
             ("/history", Entry::History(HISTORY_MESSAGES)),
             ("/history 5", Entry::History(5)),
+            ("/msg ada  shall we  meet? ", Entry::Message { to: "ada".into(), text: "shall we  meet?".into() }),
+            ("/msg \"Ada Lovelace\" hi", Entry::Message { to: "Ada Lovelace".into(), text: "hi".into() }),
+            ("/msg ada \"quoted\"", Entry::Message { to: "ada".into(), text: "\"quoted\"".into() }),
+            ("/inbox", Entry::Inbox(HISTORY_MESSAGES)),
+            ("/inbox 3", Entry::Inbox(3)),
             ("/quit", Entry::Quit),
         ] {
             assert_eq!(Entry::parse(line), Ok(expected), "{line:?}");
@@ -120,6 +155,11 @@ mod tests {
             ("/join", "/join ROOM"),
             ("/history many", "/history 20"),
             ("/history 0", "/history 20"),
+            ("/inbox all", "/inbox 20"),
+            ("/msg", "/msg PEER TEXT"),
+            ("/msg ada", "/msg ada TEXT"),
+            ("/msg \"Ada Lovelace hi", "second \""),
+            ("/msg \"\" hi", "to whom"),
         ] {
             let error = Entry::parse(line).unwrap_err();
             assert!(error.contains(hint), "{line}: {error}");

@@ -1,15 +1,20 @@
-//! Following rooms: every message once, in the face of lost reports and of nodes that stop and start again.
+//! Following rooms and direct messages: every message once, in the face of lost reports and of nodes that stop and start again.
 //!
 //! The WebSocket tells what happens from now on. When reports were left out ([`NodeEvent::Lagged`]) or the connection was
 //! lost, what came meanwhile is read from history. To know what is new there, a follower remembers the ids of the newest
 //! messages of each room, at first [`BASELINE_MESSAGES`] and then at most [`MAX_REMEMBERED`]. Messages that are older than
-//! all it remembers are shown when they are reported, but are not looked for in history: this is the one way to miss one.
+//! all it remembers are shown when they are reported, but are not looked for in history: this is the one way to miss one. How far
+//! direct messages are is not looked for.
+
+mod direct;
+mod following;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+pub use following::Following;
 use futures::StreamExt;
 use proto::{channel::RoomName, hlc::Timestamp};
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -18,25 +23,54 @@ use super::{
     Failure,
     client::{Client, PAGE_MESSAGES, Socket, Target},
 };
-use crate::model::{Message, NodeEvent};
+use crate::model::{DirectMessage, Message, NodeEvent};
 
 /// Messages of a room remembered at the start: ten pages, read in a moment.
 const BASELINE_MESSAGES: usize = 10 * PAGE_MESSAGES;
 
-/// Messages of a room remembered at most, some 100 bytes each. Past that the oldest are forgotten.
+/// Messages of a room, or direct ones, remembered at most, some 100 bytes each. Past that the oldest are forgotten.
 const MAX_REMEMBERED: usize = 100_000;
 
-/// Messages of a room filled in at once at most. Past that the older ones are left out, and the user is told.
+/// Messages of a room, or direct ones, filled in at once at most. Past that the older ones are left out, and the user is told.
 const MAX_FILLED: usize = 100_000;
 
 /// The first pause before looking for a node that stopped, and the longest.
 const RETRY_MS: (u64, u64) = (200, 5_000);
+
+/// What to follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// One room, in which the node is.
+    Room(RoomName),
+    /// All rooms that the node is in.
+    Rooms,
+    /// Direct messages.
+    Direct,
+    /// All rooms, and direct messages.
+    Everything,
+}
+
+impl Wanted {
+    fn room(&self, name: &str) -> bool {
+        match self {
+            Self::Room(room) => room.as_str() == name,
+            Self::Rooms | Self::Everything => true,
+            Self::Direct => false,
+        }
+    }
+
+    fn direct(&self) -> bool {
+        matches!(self, Self::Direct | Self::Everything)
+    }
+}
 
 /// What a follower has to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// A message, never the same twice.
     Message(Box<Message>),
+    /// A direct message, never the same twice.
+    Direct(Box<DirectMessage>),
     /// Something else that happened.
     Event(NodeEvent),
     /// The node stopped answering; it is looked for.
@@ -48,6 +82,8 @@ pub enum News {
         /// The room.
         room: String,
     },
+    /// So many direct messages were missed that the older ones are left out.
+    DirectLeftOut,
 }
 
 /// A message's place in its room and its name.
@@ -97,12 +133,13 @@ impl Seen {
     }
 }
 
-/// Follows one room or all that the node is in.
+/// Follows what is wanted.
 pub struct Follow {
     target: Target,
     client: Client,
-    only: Option<RoomName>,
+    wanted: Wanted,
     rooms: BTreeMap<String, Seen>,
+    direct: direct::Seen,
     socket: Option<Socket>,
     queue: VecDeque<News>,
 }
@@ -111,23 +148,22 @@ impl Follow {
     /// Starts to follow, from now on.
     ///
     /// # Errors
-    /// [`Failure`] when the node does not answer or is not in the room `only`.
-    pub async fn start(target: Target, client: Client, only: Option<RoomName>) -> Result<Self, Failure> {
+    /// [`Failure`] when the node does not answer or is not in the room that is wanted.
+    pub async fn start(target: Target, client: Client, wanted: Wanted) -> Result<Self, Failure> {
         let joined = client.rooms().await?;
-        if let Some(room) = &only
+        if let Wanted::Room(room) = &wanted
             && !joined.iter().any(|have| have.room == room.as_str())
         {
             let message = format!("this node is not in the room '{room}'; join it first: node join '{room}'");
             return Err(Failure::Failed(message));
         }
         let mut rooms = BTreeMap::new();
-        for room in joined.into_iter().map(|room| room.room) {
-            if only.as_ref().is_none_or(|only| room == only.as_str()) {
-                let newest = client.history(&room, None, BASELINE_MESSAGES).await?;
-                rooms.insert(room, Seen::from_newest(&newest, BASELINE_MESSAGES));
-            }
+        for room in joined.into_iter().map(|room| room.room).filter(|room| wanted.room(room)) {
+            let newest = client.history(&room, None, BASELINE_MESSAGES).await?;
+            rooms.insert(room, Seen::from_newest(&newest, BASELINE_MESSAGES));
         }
-        let mut follow = Self { target, client, only, rooms, socket: None, queue: VecDeque::new() };
+        let direct = if wanted.direct() { direct::Seen::start(&client).await? } else { direct::Seen::default() };
+        let mut follow = Self { target, client, wanted, rooms, direct, socket: None, queue: VecDeque::new() };
         follow.connect().await?;
         Ok(follow)
     }
@@ -159,9 +195,15 @@ impl Follow {
     async fn take(&mut self, event: NodeEvent) {
         match event {
             NodeEvent::Message(message) => {
-                let wanted = self.only.as_ref().is_none_or(|only| message.room == only.as_str());
-                if wanted && self.rooms.entry(message.room.clone()).or_insert_with(Seen::from_now).insert(&message) {
+                if self.wanted.room(&message.room)
+                    && self.rooms.entry(message.room.clone()).or_insert_with(Seen::from_now).insert(&message)
+                {
                     self.queue.push_back(News::Message(Box::new(message)));
+                }
+            }
+            NodeEvent::Direct(message) => {
+                if self.wanted.direct() && self.direct.insert(&message.id) {
+                    self.queue.push_back(News::Direct(Box::new(message)));
                 }
             }
             NodeEvent::Lagged { .. } => {
@@ -170,7 +212,7 @@ impl Follow {
                 }
             }
             NodeEvent::RoomJoined { room } => {
-                if self.only.is_none() {
+                if self.wanted.room(&room) {
                     self.rooms.entry(room.clone()).or_insert_with(Seen::from_now);
                 }
                 self.queue.push_back(News::Event(NodeEvent::RoomJoined { room }));
@@ -213,6 +255,22 @@ impl Follow {
         let names: Vec<String> = self.rooms.keys().cloned().collect();
         for room in names {
             self.fill_room(&room).await?;
+        }
+        if self.wanted.direct() {
+            self.fill_direct().await?;
+        }
+        Ok(())
+    }
+
+    async fn fill_direct(&mut self) -> Result<(), Failure> {
+        let missed = self.direct.missed(&self.client).await?;
+        if missed.left_out {
+            self.queue.push_back(News::DirectLeftOut);
+        }
+        for message in missed.messages {
+            if self.direct.insert(&message.id) {
+                self.queue.push_back(News::Direct(Box::new(message)));
+            }
         }
         Ok(())
     }

@@ -9,12 +9,19 @@
 
 pub mod client;
 mod commands;
+mod contacts;
+mod conversation;
+mod direct;
 mod entry;
 mod failure;
 mod follow;
+mod input;
 mod logging;
+mod names;
 mod output;
 mod prompt;
+mod qr;
+mod reading;
 mod run;
 mod signals;
 mod terminal;
@@ -28,7 +35,7 @@ use proto::{
     ids::EventId,
 };
 
-use self::{client::Target, output::Output};
+use self::{client::Target, direct::DirectCommand, output::Output};
 use crate::config::Options;
 
 /// Messages that `node history` shows when nobody says how many.
@@ -67,12 +74,17 @@ struct InRoom {
 enum Command {
     /// Run a node: on a terminal with a chat prompt, else quietly until it is told to stop
     Run(Box<RunArguments>),
+    /// Run a node for others on a machine that is always on: keeps direct messages for those who are away
+    Relay(Box<RunArguments>),
     /// Chat through the running node
     Chat {
         #[command(flatten)]
         target: Target,
         #[command(flatten)]
         room: InRoom,
+        /// Chat with this person instead of a room: a name, a peer id, or its beginning
+        #[arg(long, value_name = "PEER", conflicts_with = "room")]
+        with: Option<String>,
     },
     /// Say something in a room
     Say {
@@ -84,6 +96,8 @@ enum Command {
         #[arg(required = true)]
         text: Vec<String>,
     },
+    #[command(flatten)]
+    Direct(DirectCommand),
     /// Show a room's last messages, oldest first
     History {
         #[command(flatten)]
@@ -165,6 +179,10 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
     match command {
         None => run::run(before.options, before.config, json),
         Some(Command::Run(after)) => run::run(after.options.or(before.options), after.config.or(before.config), json),
+        Some(Command::Relay(after)) => {
+            let options = Options { mailbox: true, ..after.options.or(before.options) };
+            run::run(options, after.config.or(before.config), json)
+        }
         Some(Command::NetworkKey { file }) => commands::network_key(&file, Output { json }),
         Some(mut command) => {
             let outer = for_clients(before)?;
@@ -197,7 +215,8 @@ fn for_clients(before: RunArguments) -> Result<Target, Failure> {
 impl Command {
     fn target_mut(&mut self) -> Option<&mut Target> {
         match self {
-            Self::Run(_) | Self::NetworkKey { .. } => None,
+            Self::Run(_) | Self::Relay(_) | Self::NetworkKey { .. } => None,
+            Self::Direct(command) => Some(command.target_mut()),
             Self::Chat { target, .. }
             | Self::Say { target, .. }
             | Self::History { target, .. }
@@ -254,6 +273,41 @@ mod tests {
     }
 
     #[test]
+    fn direct_messages_have_commands_in_words_as_one_says_them() {
+        for words in [
+            &["message", "ada", "shall", "we", "meet?"][..],
+            &["message", "12D3KooW", "-"],
+            &["inbox"],
+            &["inbox", "--peer", "ada", "--unread", "--all", "--keep-unread"],
+            &["inbox", "--limit", "0"],
+            &["chat", "--with", "ada"],
+            &["chat", "--room", "birds"],
+            &["contact", "add", "12D3KooW", "Ada", "Lovelace"],
+            &["contact", "list", "--all", "--json"],
+            &["contact", "rename", "ada", "Countess"],
+            &["contact", "remove", "ada"],
+            &["contact", "block", "ada"],
+            &["contact", "unblock", "ada"],
+            &["contact", "verify", "ada"],
+            &["key", "rotate"],
+            &["relay", "--name", "always-on"],
+        ] {
+            assert!(parse(words).is_ok(), "{words:?}: {:?}", parse(words).err());
+        }
+    }
+
+    #[test]
+    fn the_data_directory_may_stand_before_or_behind_any_command() {
+        for words in
+            [&["--data-dir", "x", "contact", "verify", "ada"][..], &["contact", "verify", "--data-dir", "x", "ada"]]
+        {
+            let mut arguments = parse(words).unwrap();
+            let target = arguments.command.as_mut().and_then(Command::target_mut).unwrap();
+            assert!(target.data_dir.is_some() || arguments.run.options.data_dir.is_some(), "{words:?}");
+        }
+    }
+
+    #[test]
     fn options_of_run_before_another_command_are_wrong_usage() {
         let arguments = parse(&["--name", "Ada", "status"]).unwrap();
         assert!(matches!(carry_out(arguments), Err(Failure::Usage(_))));
@@ -267,6 +321,15 @@ mod tests {
             (&["join", ""], "empty"),
             (&["history", "--before", "xyz"], "64 hexadecimal digits"),
             (&["say"], "TEXT"),
+            (&["message", "ada"], "TEXT"),
+            (&["message"], "PEER"),
+            (&["inbox", "--limit", "few"], "few"),
+            (&["inbox", "--all", "--limit", "5"], "--limit"),
+            (&["chat", "--with", "ada", "--room", "birds"], "--room"),
+            (&["contact"], "verify"),
+            (&["contact", "add", "ada"], "NAME"),
+            (&["contact", "verify"], "PEER"),
+            (&["key"], "rotate"),
             (&["frobnicate"], "frobnicate"),
         ] {
             let error = parse(words).unwrap_err();

@@ -4,6 +4,8 @@
 //! forge lines, and direction overrides could make a line read as something else. JSON keeps everything: it escapes control
 //! characters itself, and programs want what was written.
 
+pub mod direct;
+
 use std::io::{self, Write};
 
 use jiff::tz::TimeZone;
@@ -86,7 +88,8 @@ fn is_unsafe(c: char) -> bool {
     (c.is_control() && c != '\t') || directs || breaks
 }
 
-fn who(name: &str, peer_id: &str) -> String {
+/// A name that others chose, with what tells people of one name apart.
+pub fn who(name: &str, peer_id: &str) -> String {
     let (name, id) = (one_line(name), one_line(short_id(peer_id)));
     if name.ends_with(&id) { name } else { format!("{name} ({id})") }
 }
@@ -161,6 +164,16 @@ pub fn status(status: &Status) -> String {
     ];
     if status.closed_network {
         lines.push("closed network: only holders of the network key".into());
+    }
+    if status.undelivered > 0 {
+        lines.push(format!("{} on the way to others", plural(status.undelivered, "direct message")));
+    }
+    lines.extend(
+        status.mailboxes.iter().map(|peer| format!("while away, direct messages are kept by {}", one_line(peer))),
+    );
+    if let Some(kept) = &status.mailbox {
+        let (letters, nodes) = (plural(kept.letters, "direct message"), plural(kept.recipients, "node"));
+        lines.push(format!("keeps {letters} for others; {nodes} rely on it"));
     }
     lines.extend(status.listen.iter().map(|address| format!("listens on {address}")));
     lines.extend(status.refused.iter().map(|refused| format!("refused {}: {}", refused.count, refused.reason)));

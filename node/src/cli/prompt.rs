@@ -2,27 +2,26 @@
 
 use std::{collections::HashSet, path::PathBuf};
 
-use proto::channel::RoomName;
-use tokio::{sync::mpsc, task::JoinHandle};
+use proto::{channel::RoomName, direct::letter::MAX_TEXT_BYTES};
 
 use super::{
     Failure,
-    client::{Client, Target},
+    client::{Client, Target, Which},
     entry::{Entry, HELP},
-    follow::{Follow, News},
-    output,
+    follow::{Follow, Following, News, Wanted},
+    input,
+    names::Names,
+    output::{self, direct},
+    reading::Shown,
     terminal::{Terminal, Typed},
 };
-use crate::model::NodeEvent;
+use crate::model::{DirectMessage, DirectState, NodeEvent};
 
 /// The file in the data directory that remembers what was typed.
 pub const HISTORY_FILE: &str = "prompt-history";
 
 /// Messages shown when a room is entered.
 const RECENT_MESSAGES: usize = 20;
-
-/// News waiting for the prompt; past that the follower waits, and fills in from history what it misses.
-const MAX_QUEUED_NEWS: usize = 256;
 
 /// A chat that is about to begin.
 pub struct Chat {
@@ -46,11 +45,20 @@ pub async fn chat(chat: Chat) -> Result<(), Failure> {
     let Chat { target, client, room, history_file, greeting } = chat;
     let own_peer_id = client.id().await?.peer_id;
     client.join(&room).await?;
-    let follow = Follow::start(target, client.clone(), None).await?;
+    let follow = Follow::start(target, client.clone(), Wanted::Everything).await?;
     let terminal = Terminal::open(history_file)?;
-    let mut session = Session { client, terminal, room, own_peer_id, shown: HashSet::new() };
+    let mut session = Session {
+        client,
+        terminal,
+        room,
+        own_peer_id,
+        shown: HashSet::new(),
+        names: Names::default(),
+        read: Shown::default(),
+        last_state: None,
+    };
     session.terminal.print(&greeting);
-    let result = session.run(follow).await;
+    let result = session.run(Following::start(follow)).await;
     session.terminal.close().await;
     result
 }
@@ -62,12 +70,15 @@ struct Session {
     own_peer_id: String,
     /// Messages on the screen that will be reported again: those typed here, and those shown when a room was entered.
     shown: HashSet<String>,
+    names: Names,
+    /// Direct messages on the screen.
+    read: Shown,
+    /// What was told last of messages to whom, so that of many it is told once.
+    last_state: Option<(String, DirectState)>,
 }
 
 impl Session {
-    async fn run(&mut self, follow: Follow) -> Result<(), Failure> {
-        let (sender, mut news) = mpsc::channel(MAX_QUEUED_NEWS);
-        let _follower = Follower(tokio::spawn(forward(follow, sender)));
+    async fn run(&mut self, mut news: Following) -> Result<(), Failure> {
         self.show_recent(RECENT_MESSAGES).await?;
         self.prompt();
         loop {
@@ -82,11 +93,7 @@ impl Session {
                     Typed::End => return Ok(()),
                     Typed::Broken(reason) => return Err(Failure::Failed(format!("the terminal broke: {reason}"))),
                 },
-                item = news.recv() => match item {
-                    Some(Ok(item)) => self.show(item),
-                    Some(Err(failure)) => return Err(failure),
-                    None => return Err(Failure::failed("the node's reports ended")),
-                },
+                item = news.next() => self.show(item?).await,
             }
         }
     }
@@ -122,6 +129,8 @@ impl Session {
             Entry::Peers => self.list(&client.peers().await?, output::peer),
             Entry::Status => self.terminal.print(&output::status(&client.status().await?)),
             Entry::History(count) => self.show_recent(count).await?,
+            Entry::Message { to, text } => self.write(&to, &text).await?,
+            Entry::Inbox(count) => self.show_inbox(count).await?,
             Entry::Join(room) => {
                 client.join(&room).await?;
                 self.room = room;
@@ -170,10 +179,60 @@ impl Session {
         Ok(())
     }
 
-    fn show(&mut self, news: News) {
+    /// Writes to one person. The message is shown when it is reported, which says to whom it goes. Whoever answers has read.
+    async fn write(&mut self, to: &str, text: &str) -> Result<(), Failure> {
+        input::check(text, MAX_TEXT_BYTES)?;
+        let to = self.client.find(to).await?;
+        self.client.message(&to, text).await?;
+        self.names.forget();
+        // It is written, whatever becomes of this; the inbox marks it too.
+        let _ = self.read.mark(&self.client, Some(&to)).await;
+        Ok(())
+    }
+
+    async fn show_inbox(&mut self, count: usize) -> Result<(), Failure> {
+        let messages = self.client.direct(Which::default(), count).await?;
+        self.names = Names::ask(&self.client).await?;
+        if messages.is_empty() {
+            self.terminal.print("(no direct messages)");
+        }
+        for message in &messages {
+            self.terminal.print(&format!("@ {}", direct::direct(message, &self.own_peer_id, &self.names)));
+            self.read.note(message, &self.own_peer_id);
+        }
+        for author in self.read.mark(&self.client, None).await? {
+            let author = self.names.get(&author);
+            self.terminal
+                .print(&format!("! more from {author} is unread, and nothing of it marked as read: /inbox 1000"));
+        }
+        Ok(())
+    }
+
+    async fn show_direct(&mut self, message: &DirectMessage) {
+        self.last_state = None;
+        self.names.refresh(&self.client).await;
+        self.terminal.print(&direct::direct_chat_line(message, &self.own_peer_id, &self.names));
+        self.read.note(message, &self.own_peer_id);
+    }
+
+    async fn show_state(&mut self, to: String, state: DirectState) {
+        self.names.refresh(&self.client).await;
+        let told = direct::direct_notice(&self.names.get(&to), state);
+        let now = Some((to, state));
+        if self.last_state != now
+            && let Some(text) = told
+        {
+            self.last_state = now;
+            self.terminal.print(&format!("@ {text}"));
+        }
+    }
+
+    async fn show(&mut self, news: News) {
         match news {
             News::Message(message) if self.shown.remove(&message.id) => {}
             News::Message(message) => self.terminal.print(&output::chat_line(&message, self.room.as_str())),
+            News::Direct(message) => self.show_direct(&message).await,
+            News::Event(NodeEvent::DirectState { to, state, .. }) => self.show_state(to, state).await,
             News::Event(event) => {
                 if let Some(text) = output::notice(&event, &self.own_peer_id) {
                     self.terminal.print(&text);
@@ -187,6 +246,9 @@ impl Session {
             }
             News::Lost => self.terminal.print("! the node has stopped; waiting for it to come back (/quit to leave)"),
             News::Back => self.terminal.print("* the node is back"),
+            News::DirectLeftOut => {
+                self.terminal.print("! you missed so many direct messages that older ones are left out; see /inbox");
+            }
             News::LeftOut { room } => {
                 self.terminal
                     .print(&format!("! you missed so much in {room} that older messages are left out; see /history"));
@@ -199,23 +261,4 @@ impl Session {
 enum Next {
     GoOn,
     End,
-}
-
-async fn forward(mut follow: Follow, sender: mpsc::Sender<Result<News, Failure>>) {
-    loop {
-        let news = follow.next().await;
-        let failed = news.is_err();
-        if sender.send(news).await.is_err() || failed {
-            return;
-        }
-    }
-}
-
-/// A task that ends with its owner.
-struct Follower(JoinHandle<()>);
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
