@@ -64,7 +64,7 @@ mod questions;
 mod receipts;
 mod schedule;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod ways;
 mod writing;
 
