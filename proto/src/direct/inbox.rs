@@ -127,4 +127,6 @@ mod properties;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod world;
+pub(super) mod witness;
+#[cfg(test)]
+pub(super) mod world;

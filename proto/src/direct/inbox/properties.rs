@@ -8,22 +8,19 @@ use std::{
 use proptest::prelude::*;
 
 use super::{
+    commits::Place,
+    witness::{Witness, place},
     world::{World, author, ring, seal, text},
     *,
 };
-use crate::{
-    direct::{
-        letter::{Content, Envelope, EnvelopeId, Letter, StreamId},
-        message::DirectAnswer,
-    },
-    ids::Author,
+use crate::direct::{
+    letter::{Envelope, EnvelopeId, StreamId},
+    message::DirectAnswer,
 };
 
 const AUTHORS: u16 = 3;
 const STREAMS: u64 = 2;
 const LETTERS: u64 = 7;
-
-type Place = (Author, StreamId, u64);
 
 /// Every letter that anybody writes: of each author, stream and number.
 static ENVELOPES: LazyLock<Vec<(u16, Place, Envelope)>> = LazyLock::new(|| {
@@ -75,19 +72,7 @@ struct Model {
     names: BTreeMap<EnvelopeId, Option<Place>>,
     /// Tokens of this run without an answer.
     unanswered: BTreeSet<u64>,
-    /// When each letter became durable, in this run.
-    durable: BTreeMap<Place, u64>,
-    /// Shown, or durable when the program started.
-    seen: BTreeSet<Place>,
-    shown: BTreeSet<Place>,
-    given_up: BTreeMap<(Author, StreamId), u64>,
-}
-
-fn place(letter: &Letter) -> Place {
-    match &letter.content {
-        Content::Text(text) => (letter.from, text.stream, text.seq),
-        Content::Receipt(_) => panic!("nobody sends receipts here"),
-    }
+    witness: Witness,
 }
 
 impl Model {
@@ -99,15 +84,8 @@ impl Model {
             tokens: BTreeMap::new(),
             names: BTreeMap::new(),
             unanswered: BTreeSet::new(),
-            durable: BTreeMap::new(),
-            seen: BTreeSet::new(),
-            shown: BTreeSet::new(),
-            given_up: BTreeMap::new(),
+            witness: Witness::default(),
         }
-    }
-
-    fn stored(&self) -> BTreeSet<Place> {
-        self.world.store.letters.iter().map(place).collect()
     }
 
     fn step(&mut self, step: Step) {
@@ -130,10 +108,8 @@ impl Model {
             Step::Crash => {
                 self.check();
                 self.world.crash();
-                self.seen = self.stored();
+                self.witness.restart(self.world.store.places());
                 self.unanswered.clear();
-                self.durable.clear();
-                self.given_up.clear();
             }
             Step::Run(ms) => {
                 for _ in 0..ms / 250 {
@@ -149,13 +125,10 @@ impl Model {
     }
 
     fn check(&mut self) {
-        let stored = self.stored();
+        let now_ms = self.world.now.mono_ms;
+        let stored = self.world.store.places();
         assert_eq!(stored.len(), self.world.store.letters.len(), "a letter is stored twice");
-        for place in &stored {
-            if !self.seen.contains(place) {
-                self.durable.entry(*place).or_insert(self.world.now.mono_ms);
-            }
-        }
+        stored.iter().for_each(|place| self.witness.is_durable(now_ms, *place));
         for said in self.world.take() {
             match said {
                 Output::Answer { token, answer } => {
@@ -176,29 +149,12 @@ impl Model {
                     let mut places = claims.map(|seq| (to, receipt.stream, seq));
                     assert!(places.all(|place| stored.contains(&place)), "a receipt for what is not stored");
                 }
-                Output::Show(letter) => self.show(place(&letter)),
+                Output::Show(letter) => self.witness.is_shown(now_ms, place(&letter)),
                 _ => {}
             }
         }
         let load = self.world.inbox.load();
         assert!(load.people <= usize::from(AUTHORS) && load.strangers_letters <= STREAMS * LETTERS);
-    }
-
-    fn show(&mut self, place: Place) {
-        let (from, stream, seq) = place;
-        assert!(self.durable.contains_key(&place), "shown before it is durable");
-        assert!(self.shown.insert(place) && !self.seen.contains(&place), "shown twice");
-        let given_up = self.given_up.entry((from, stream)).or_default();
-        let missing = (*given_up + 1..seq).any(|before| !self.seen.contains(&(from, stream, before)));
-        if missing && seq > *given_up {
-            // Somebody at or behind it has waited for long enough.
-            let of_line = self.durable.range((from, stream, seq)..=(from, stream, u64::MAX));
-            let waiting = of_line.filter(|(place, _)| !self.seen.contains(place));
-            let now_ms = self.world.now.mono_ms;
-            let tired = waiting.filter(|(_, since)| *since + GAP_PATIENCE_MS <= now_ms).map(|(place, _)| place.2);
-            *given_up = tired.max().expect("shown out of order, and nobody had waited for long");
-        }
-        self.seen.insert(place);
     }
 
     /// All goes well at last, and everybody sends everything again.
@@ -211,8 +167,8 @@ impl Model {
         }
         self.step(Step::Run(2 * GAP_PATIENCE_MS));
         assert!(self.unanswered.is_empty(), "a question is not answered");
-        assert_eq!(self.stored().len(), ENVELOPES.len(), "a letter is not stored");
-        assert_eq!(self.seen, self.stored(), "a letter is not shown");
+        assert_eq!(self.world.store.letters.len(), ENVELOPES.len(), "a letter is not stored");
+        assert_eq!(*self.witness.seen(), self.world.store.places(), "a letter is not shown");
         self.step(Step::Run(RECEIPT_RETRY_MS + RECEIPT_AGAIN_MS));
         self.step(Step::Persist(usize::MAX));
         assert!(self.world.store.streams.values().all(|stream| !stream.owed), "a receipt is not sent");

@@ -1,7 +1,7 @@
 //! An inbox under test, the store that it writes to, and those who write to it.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -9,7 +9,7 @@ use libp2p_identity::Keypair;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
-use super::*;
+use super::{commits::Place, witness::place, *};
 use crate::{
     direct::{
         keys::{self, KeyRing},
@@ -63,7 +63,7 @@ pub struct Store {
 }
 
 impl Store {
-    fn apply(&mut self, record: Record) {
+    pub fn apply(&mut self, record: Record) {
         match record {
             Record::Letter(letter) => self.letters.push(letter),
             Record::Person(who, person) => _ = self.people.insert(who, person),
@@ -75,8 +75,13 @@ impl Store {
         }
     }
 
-    fn inbox(&self, now: Now) -> Inbox {
-        let config = Config { owner: author(OWNER), verifier: Arc::new(Ed25519), read_receipts: true };
+    pub fn places(&self) -> BTreeSet<Place> {
+        self.letters.iter().map(place).collect()
+    }
+
+    /// The inbox of `owner` with what is in here.
+    pub fn inbox(&self, now: Now, owner: Author) -> Inbox {
+        let config = Config { owner, verifier: Arc::new(Ed25519), read_receipts: true };
         let mut inbox = Inbox::new(now, config);
         for (who, person) in &self.people {
             inbox.restore_person(*who, *person);
@@ -108,7 +113,7 @@ impl World {
         let now = Now::default();
         let store = Store::default();
         let mut world = Self {
-            inbox: store.inbox(now),
+            inbox: store.inbox(now, author(OWNER)),
             ring: ring(),
             now,
             store,
@@ -171,7 +176,7 @@ impl World {
     /// The program ends, whatever is under way is lost, and it starts again.
     pub fn crash(&mut self) {
         self.under_way.clear();
-        self.inbox = self.store.inbox(self.now);
+        self.inbox = self.store.inbox(self.now, author(OWNER));
     }
 
     /// Time passes.

@@ -114,4 +114,4 @@ pub const RETRY_MS: u64 = 60_000;
 pub const LOOK_MS: u64 = 3_600_000;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -19,7 +19,7 @@ use store::Store;
 
 mod house;
 mod schedules;
-mod store;
+pub mod store;
 
 /// Where the wall clocks start.
 const EPOCH_MS: u64 = 1_700_000_000_000;

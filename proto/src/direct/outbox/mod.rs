@@ -11,7 +11,8 @@
 //!   cannot see that theirs is the same. Who keeps which copy is durable, so that a restart leaves nothing twice. A copy is left again
 //!   when it is [`REDEPOSIT_MS`] old, and when a newer card names another mailbox or another key.
 //!
-//! Meanwhile the recipient and its card are looked for, ever more rarely ([`SEARCH`]). Both ways may bring a letter twice; the recipient
+//! Meanwhile the recipient is looked for, ever more rarely ([`SEARCH`]), and so is its card if there is none that helps: it names no
+//! mailbox, or one that does not know the recipient, or none that works ([`DEPOSIT_FAILURES`]), or it is a week old. Both ways may bring a letter twice; the recipient
 //! knows it by its number.
 //!
 //! | a letter is | when | then |
@@ -64,7 +65,7 @@ mod questions;
 mod receipts;
 mod schedule;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod ways;
 mod writing;
 
@@ -135,6 +136,9 @@ pub const SEARCH: Policy = Policy { first_ms: 1_000, cap_ms: 600_000, jitter_per
 
 /// How long to leave a recipient, a mailbox or the store alone that took nothing.
 pub const RETRY: Policy = Policy { first_ms: 1_000, cap_ms: 600_000, jitter_percent: 25 };
+
+/// How often in a row each mailbox of a card must have failed, half a minute or more, before a newer card is looked for.
+pub const DEPOSIT_FAILURES: u32 = 6;
 
 /// Searches in all: after a restart, 100,000 recipients are not dialled at once.
 pub const SEARCHES: Rate = Rate::per_second(20, 100);

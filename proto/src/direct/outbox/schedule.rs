@@ -67,6 +67,11 @@ impl Pause {
         *self = Self::default();
     }
 
+    /// How often it failed since it worked.
+    pub fn failures(&self) -> u32 {
+        self.backoff.failures()
+    }
+
     /// Whether it may be tried.
     pub fn is_over(&self, now: Now) -> bool {
         self.until.is_none_or(|until| now.reached(until))

@@ -16,10 +16,13 @@ use crate::{
 };
 
 mod direct;
+pub mod disk;
 mod mailboxes;
 mod receipts;
 mod world;
 mod writing;
+
+use disk::{Disk, seq};
 
 /// Where the wall clock starts.
 const EPOCH_MS: u64 = 1_700_000_000_000;
@@ -56,61 +59,6 @@ fn config() -> Config {
 fn opened(envelope: &Envelope, n: u8, key: u8) -> Letter {
     let key = open_key(key);
     envelope.open(author(n), [(key.seal_key().id(), &key)], &Ed25519).unwrap()
-}
-
-fn seq(letter: &Letter) -> u64 {
-    match &letter.content {
-        Content::Text(Text { seq, .. }) => *seq,
-        Content::Receipt(_) => 0,
-    }
-}
-
-/// What a store would have.
-#[derive(Default, Clone)]
-struct Disk {
-    letters: BTreeMap<(Author, u64), SavedLetter>,
-    cards: BTreeMap<Author, SignedCard>,
-    streams: BTreeMap<Author, SavedStream>,
-    last: Timestamp,
-}
-
-impl Disk {
-    fn stream(&mut self, to: Author) -> &mut SavedStream {
-        self.streams.entry(to).or_insert(SavedStream { to, last_seq: 0, read_through: 0 })
-    }
-
-    fn apply(&mut self, change: Change) {
-        match change {
-            Change::Written(letter) => {
-                let (to, seq) = (letter.letter.to, seq(&letter.letter));
-                assert_eq!(self.stream(to).last_seq + 1, seq, "a gap or a number given twice");
-                assert!(letter.letter.at > self.last);
-                self.stream(to).last_seq = seq;
-                self.last = letter.letter.at;
-                self.letters.insert((to, seq), SavedLetter { letter, state: State::Queued, kept: vec![] });
-            }
-            Change::Progress { to, seq, state, kept } => {
-                let saved = self.letters.get_mut(&(to, seq)).unwrap();
-                assert!(state >= saved.state && (state == saved.state || !saved.state.is_final()));
-                (saved.state, saved.kept) = (state, kept);
-            }
-            Change::Read { to, through } => {
-                assert!(through >= self.stream(to).read_through);
-                self.stream(to).read_through = through;
-            }
-            Change::Card(signed) => _ = self.cards.insert(signed.card.owner, signed),
-            Change::ForgetCard(owner) => _ = self.cards.remove(&owner),
-        }
-    }
-
-    fn saved(&self) -> Saved {
-        Saved {
-            letters: self.letters.values().filter(|saved| !saved.state.is_final()).cloned().collect(),
-            cards: self.cards.values().cloned().collect(),
-            streams: self.streams.values().copied().collect(),
-            last: self.last,
-        }
-    }
 }
 
 /// How the store answers.

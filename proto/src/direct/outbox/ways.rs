@@ -1,7 +1,7 @@
 //! The ways to a recipient: directly while we are connected, else by mailboxes, and looking for it.
 
 use super::{
-    MAX_RECEIPT_SEARCHES, Outbox, Output, RETRY, SEARCH, WINDOW,
+    DEPOSIT_FAILURES, MAX_RECEIPT_SEARCHES, Outbox, Output, RETRY, SEARCH, WINDOW,
     correspondent::{Correspondent, Item},
     questions::Asked,
 };
@@ -133,15 +133,13 @@ impl Outbox {
         Some(self.sign(now, to, Content::Receipt(receipt)))
     }
 
-    /// Dials a recipient, and looks for its card if there is none, or none that is good any more.
+    /// Dials a recipient, and looks for its card if there is none, or none that is good while it is away.
     pub(super) fn search(&mut self, now: Now, to: Author) {
         let Some(correspondent) = self.correspondents.get_mut(&to) else { return };
         let wait_ms = correspondent.search.fail(SEARCH, &mut self.rng);
-        let refused = correspondent.slots.values().any(|slot| slot.refused);
-        let is_old = |card: &Card| now.wall_ms.saturating_sub(card.issued_ms) >= ROTATE_MS;
         self.searches.set(to, Some(now.after(wait_ms)));
         self.outputs.push_back(Output::Reach(to));
-        if refused || self.cards.get(&to).is_none_or(is_old) {
+        if self.cards.get(&to).is_none_or(|card| wants_another(now, &self.own_peer, correspondent, card)) {
             self.outputs.push_back(Output::FindCard(to));
         }
         self.plan(now, to);
@@ -169,6 +167,16 @@ impl Outbox {
             self.searches.set(to, Some(now.after(0)));
         }
     }
+}
+
+/// Whether a recipient may have another card by now that helps: this one is old, or of none of its mailboxes there is any use.
+fn wants_another(now: Now, own_peer: &[u8], correspondent: &Correspondent, card: &Card) -> bool {
+    let is_old = now.wall_ms.saturating_sub(card.issued_ms) >= ROTATE_MS;
+    let refused = correspondent.slots.values().any(|slot| slot.refused);
+    let fails = |mailbox: &Mailbox| {
+        correspondent.slots.get(&mailbox.peer).is_some_and(|slot| slot.pause.failures() >= DEPOSIT_FAILURES)
+    };
+    is_old || refused || card.mailboxes.iter().filter(|mailbox| mailbox.peer != own_peer).all(fails)
 }
 
 /// When there is something to leave with one of a recipient's mailboxes.

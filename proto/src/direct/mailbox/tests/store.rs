@@ -42,25 +42,28 @@ impl Store {
     pub fn apply(&mut self, commits: usize) -> Option<CommitId> {
         let commits = commits.min(self.queue.len());
         let mut through = None;
-        for (commit, changes) in self.queue.drain(..commits) {
+        for (commit, changes) in self.queue.drain(..commits).collect::<Vec<_>>() {
             through = Some(commit);
-            for change in changes {
-                match change {
-                    Change::Keep { letter, envelope } => {
-                        assert_eq!((letter.id, letter.to), (envelope.id(), envelope.to));
-                        assert!(self.letters.insert(letter.id, (letter, envelope)).is_none());
-                    }
-                    Change::Drop { ids } => {
-                        self.dropped.extend(ids.iter().map(|id| self.letters.remove(id).unwrap().0.arrival));
-                    }
-                    Change::Registered(registration) => {
-                        _ = self.registrations.insert(registration.card.card.owner, registration);
-                    }
-                    Change::Unregistered { owner } => assert!(self.registrations.remove(&owner).is_some()),
-                }
-            }
+            changes.into_iter().for_each(|change| self.change(change));
         }
         through
+    }
+
+    /// Does a part of what it was asked.
+    pub fn change(&mut self, change: Change) {
+        match change {
+            Change::Keep { letter, envelope } => {
+                assert_eq!((letter.id, letter.to), (envelope.id(), envelope.to));
+                assert!(self.letters.insert(letter.id, (letter, envelope)).is_none());
+            }
+            Change::Drop { ids } => {
+                self.dropped.extend(ids.iter().map(|id| self.letters.remove(id).unwrap().0.arrival));
+            }
+            Change::Registered(registration) => {
+                _ = self.registrations.insert(registration.card.card.owner, registration);
+            }
+            Change::Unregistered { owner } => assert!(self.registrations.remove(&owner).is_some()),
+        }
     }
 
     /// Whether the letter with this place is there.

@@ -171,7 +171,7 @@ fn a_new_letter_has_its_recipient_looked_for_at_once() {
 }
 
 #[test]
-fn the_card_is_looked_for_when_it_is_old_or_a_mailbox_does_not_know_the_recipient() {
+fn a_card_is_looked_for_when_it_is_old_or_a_mailbox_does_not_know_the_recipient() {
     let finds = |rig: &mut Rig| rig.take().iter().any(|output| matches!(output, Output::FindCard(_)));
     let mut rig = with_letter(&[9]);
     assert!(!rig.out.iter().any(|output| matches!(output, Output::FindCard(_))));
@@ -179,11 +179,58 @@ fn the_card_is_looked_for_when_it_is_old_or_a_mailbox_does_not_know_the_recipien
     rig.answer(request, DirectAnswer::Refused(Refusal::NotWanted));
     rig.pass(2_000);
     assert!(finds(&mut rig));
-    let mut rig = with_letter(&[]);
-    rig.pass(5_000);
+    let mut rig = with_letter(&[9]);
+    let request = rig.deposits()[0].0;
+    rig.answer(request, DirectAnswer::Deposited(1));
+    rig.pass(3_600_000);
     assert!(!finds(&mut rig));
-    rig.pass(crate::direct::card::ROTATE_MS + 1_000_000);
+    rig.pass(crate::direct::card::ROTATE_MS);
     assert!(finds(&mut rig));
+}
+
+#[test]
+fn a_card_without_mailboxes_is_looked_for_as_often_as_its_owner_until_there_is_one_with() {
+    let finds = |rig: &mut Rig| rig.take().iter().filter(|output| matches!(output, Output::FindCard(_))).count();
+    let mut rig = with_letter(&[]);
+    rig.pass(3_600_000);
+    let found = finds(&mut rig);
+    assert!((12..20).contains(&found), "{found}");
+    rig.card(card(2, 2, 12, &[9]));
+    let request = rig.deposits()[0].0;
+    rig.answer(request, DirectAnswer::Deposited(1));
+    rig.pass(3_600_000);
+    assert_eq!(finds(&mut rig), 0);
+}
+
+/// Lets seconds pass in which of two mailboxes the second fails, and the first does if `fails`. How often the card was looked for.
+fn finds_while_depositing(rig: &mut Rig, seconds: u64, fails: bool) -> usize {
+    let mut finds = 0;
+    for _ in 0..seconds {
+        for output in rig.take() {
+            match output {
+                Output::Deposit { request, mailbox, .. } if mailbox.peer == [8] && !fails => {
+                    rig.answer(request, DirectAnswer::Deposited(1));
+                }
+                Output::Deposit { request, .. } => rig.input(Input::RequestFailed { request }),
+                Output::FindCard(_) => finds += 1,
+                _ => {}
+            }
+        }
+        rig.pass(1_000);
+    }
+    finds
+}
+
+#[test]
+fn a_card_is_looked_for_when_letters_could_be_left_with_none_of_its_mailboxes_for_a_while() {
+    let mut rig = with_letter(&[8, 9]);
+    assert_eq!(finds_while_depositing(&mut rig, 3_600, false), 0);
+    let mut rig = with_letter(&[8, 9]);
+    assert_eq!(finds_while_depositing(&mut rig, 20, true), 0);
+    let finds = finds_while_depositing(&mut rig, 3_580, true);
+    assert!((5..15).contains(&finds), "{finds}");
+    rig.card(card(2, 2, 12, &[8, 9]));
+    assert_eq!(finds_while_depositing(&mut rig, 3_600, false), 0);
 }
 
 #[test]
