@@ -55,6 +55,8 @@ pub enum Effect {
         /// Who.
         peer: PeerId,
     },
+    /// Somebody came into one of our rooms, and may be waited for: for direct messages.
+    Appeared(Author),
     /// A peer is wanted: for whoever dials.
     Reach {
         /// Who.

@@ -333,6 +333,7 @@ impl Room {
             }
             Output::Verdict { token, verdict } => self.verdicts.decide(cx, token, verdict),
             Output::Joined(member) => {
+                cx.effects.push_back(Effect::Appeared(member.author));
                 if let Some(member) = self.member(cx.now, &member) {
                     cx.report(NodeEvent::Joined(member));
                 }

@@ -224,6 +224,12 @@ impl Direct {
         self.drain(cx);
     }
 
+    /// Somebody is in the network.
+    pub fn appeared(&mut self, cx: &mut Cx, who: Author) {
+        self.machines.outbox.handle(cx.now, outbox::Input::Appeared(who));
+        self.drain(cx);
+    }
+
     /// The last connection to a peer ended.
     pub fn disconnected(&mut self, cx: &mut Cx, peer: PeerId) {
         self.connected.remove(&peer);

@@ -124,6 +124,8 @@ pub enum Input {
     PeerUp(Author),
     /// We are not any more.
     PeerDown(Author),
+    /// This author was heard of, and is somewhere in the network.
+    Appeared(Author),
     /// Somebody's card was found.
     Card(SignedCard),
     /// A letter came that says what became of ours.

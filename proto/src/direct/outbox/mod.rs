@@ -252,6 +252,7 @@ impl Outbox {
                 self.connected.remove(&peer);
                 self.serve(now, peer);
             }
+            Input::Appeared(peer) => self.appeared(now, peer),
             Input::Card(signed) => {
                 let owner = signed.card.owner;
                 if self.take_card(signed)
@@ -310,6 +311,16 @@ impl Outbox {
             cards: self.cards.len(),
             asking: self.questions.asking.inside(),
             depositing: self.questions.depositing.inside(),
+        }
+    }
+
+    /// Somebody for whom something waits is looked for at once. Others are nobody's business here.
+    fn appeared(&mut self, now: Now, peer: Author) {
+        if let Some(correspondent) = self.correspondents.get_mut(&peer)
+            && self.searches.contains(&peer)
+        {
+            correspondent.search.reset();
+            self.searches.set(peer, Some(now.after(0)));
         }
     }
 

@@ -162,6 +162,21 @@ fn whoever_is_away_is_looked_for_at_once_and_then_ever_more_rarely() {
 }
 
 #[test]
+fn whoever_is_heard_of_is_looked_for_at_once_if_something_waits_for_it() {
+    let mut rig = with_letter(&[]);
+    rig.pass(60_000);
+    rig.take();
+    rig.input(Input::Appeared(author(3)));
+    assert_eq!(reaches(&mut rig), 0, "nothing waits for this one");
+    rig.input(Input::Appeared(author(2)));
+    assert_eq!(reaches(&mut rig), 1);
+    rig.up(2);
+    rig.take();
+    rig.input(Input::Appeared(author(2)));
+    assert_eq!(reaches(&mut rig), 0, "it is connected");
+}
+
+#[test]
 fn a_new_letter_has_its_recipient_looked_for_at_once() {
     let mut rig = with_letter(&[]);
     rig.pass(3_600_000);
