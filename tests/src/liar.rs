@@ -49,7 +49,7 @@ impl Lie {
 /// What it saw and did.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// Everything that was said to it, as bytes.
+    /// Everything that was left with it, as bytes.
     pub bytes: Vec<Vec<u8>>,
     /// Who left letters.
     pub depositors: Vec<PeerId>,
@@ -144,9 +144,9 @@ impl Books {
 
     fn see(&self, from: PeerId, question: &DirectQuestion) {
         let mut seen = self.seen.lock().unwrap();
-        seen.bytes.push(wire::encode(question));
         match question {
             DirectQuestion::Deposit(envelopes) => {
+                seen.bytes.push(wire::encode(question));
                 seen.depositors.push(from);
                 seen.deposited += envelopes.len();
             }

@@ -27,6 +27,9 @@ async fn what_was_written_while_nobody_was_there_is_delivered_when_the_recipient
     let mut bob = Node::start(NodeOptions::named("bob")).await;
     let mut ada = Node::start(NodeOptions::named("ada").joining(&bob)).await;
     connected_to(&ada, 1, seconds(20)).await;
+    // With nobody else there, they find each other only where they were.
+    bob.stay();
+    ada.stay();
     bob.kill().await;
     let written: Vec<String> = (0..20).map(|number| format!("message {number}")).collect();
     for text in &written {
