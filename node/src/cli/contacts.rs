@@ -155,7 +155,8 @@ async fn add(client: Client, peer: &str, name: &str, out: Output) -> Result<(), 
     }
     client.name_contact(&found.peer_id, name).await?;
     out.show(&json!({ "added": name.trim(), "peer_id": found.peer_id }), |_| {
-        format!("{} is {}; compare safety numbers with: node contact verify", one_line(name.trim()), found.peer_id)
+        let name = one_line(name.trim());
+        format!("{name} is {}; to be sure, compare safety numbers: node contact verify {name:?}", found.peer_id)
     })
 }
 

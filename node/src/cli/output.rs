@@ -173,7 +173,7 @@ pub fn status(status: &Status) -> String {
     );
     if let Some(kept) = &status.mailbox {
         let (letters, nodes) = (plural(kept.letters, "direct message"), plural(kept.recipients, "node"));
-        lines.push(format!("keeps {letters} for others; {nodes} rely on it"));
+        lines.push(format!("keeps {letters} for {nodes}"));
     }
     lines.extend(status.listen.iter().map(|address| format!("listens on {address}")));
     lines.extend(status.refused.iter().map(|refused| format!("refused {}: {}", refused.count, refused.reason)));

@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio_tungstenite::{connect_async, tungstenite::Error};
 
-const CALLS: [(&str, &str); 11] = [
+const CALLS: [(&str, &str); 17] = [
     ("GET", "status"),
     ("GET", "peers"),
     ("GET", "id"),
@@ -17,6 +17,12 @@ const CALLS: [(&str, &str); 11] = [
     ("GET", "rooms/lobby/messages"),
     ("POST", "rooms/lobby/messages"),
     ("DELETE", "rooms/lobby"),
+    ("GET", "direct"),
+    ("POST", "direct"),
+    ("POST", "direct/read"),
+    ("GET", "people"),
+    ("GET", "contacts"),
+    ("POST", "key/rotate"),
     ("POST", "dial"),
     ("POST", "sync"),
     ("POST", "shutdown"),

@@ -10,6 +10,7 @@ mod cli;
 mod closed_network;
 mod crash;
 mod direct;
+mod direct_cli;
 mod disk;
 mod faithful;
 mod hostile;

@@ -117,7 +117,7 @@ async fn read(State(state): State<AppState>, Body(body): Body<PeerRequest>) -> R
 /// Makes a new key for direct messages to this node. Keys of before open what was sealed for them until that has expired.
 #[utoipa::path(
     post, path = "/api/v1/key/rotate", tag = "direct", security(("token" = [])),
-    responses((status = 204), (status = 503, description = "too many were made lately", body = ErrorBody))
+    responses((status = 204), (status = 409, description = "too many were made lately", body = ErrorBody))
 )]
 async fn rotate(State(state): State<AppState>) -> Result<StatusCode, ApiError> {
     state.handle.rotate_key().await?;
