@@ -30,7 +30,7 @@
 //! |---|---|---|
 //! | a new text | `Delivered`, when it is durable | discarded, when it is durable |
 //! | a known one | `Delivered`, at once or with the commit under way | discarded, the same |
-//! | a receipt | `Delivered` | discarded |
+//! | a receipt | `Delivered`, when what it says is durable with the outbox | discarded, the same |
 //! | for somebody else; does not open, or breaks a rule | `Invalid`, and the peer is to blame | discarded |
 //! | for a key that we do not have | `UnknownKey` with our card | discarded: no key will come back |
 //! | from somebody blocked; a receipt from a stranger | `NotWanted` | discarded |
@@ -39,10 +39,14 @@
 //!
 //! # Receipts
 //!
-//! A stream owes a receipt ([`Stream::owed`]) from when a mailboxed text of it is stored, or it is read, until the receipt was handed to
-//! the outbox. That is stored with the stream, and taken back by a record of its own after the receipt is out; so after a crash between
-//! the two it is said again, which does no harm: of two receipts the later counts. Receipts of others are handed on if they
-//! are later than those before ([`Output::Receipt`]); a repeated one after a restart is again for the outbox to compare.
+//! A stream owes a receipt ([`Stream::owed`]) from when a mailboxed text of it is stored, or it is read, until the outbox has sent one. That
+//! is stored with the stream, and taken back by a record of its own when the outbox says so ([`Input::ReceiptSent`]); what a process could
+//! not send, the next one says again, which does no harm: of two receipts the later counts. The outbox has one receipt for each
+//! author, so that of two streams of one author the second is said again after the first.
+//!
+//! Receipts of others are handed on if they are later than those before ([`Output::Receipt`]); a repeated one after a restart is again for
+//! the outbox to compare. They are acknowledged when the outbox says that they are durable ([`Input::ReceiptNoted`]), with all that came
+//! meanwhile about the same stream.
 //!
 //! # Strangers
 //!
@@ -64,6 +68,7 @@
 //! | copies that wait for one commit | [`MAX_COPIES`] |
 //! | bytes of letters that wait for those before them | [`MAX_WAITING_BYTES`] |
 //! | streams of ours with receipts by one author | [`MAX_RECEIPTS`] |
+//! | streams of ours with receipts that the outbox has yet to note | [`MAX_NOTING`] |
 
 mod commits;
 mod discards;
@@ -74,6 +79,7 @@ mod people;
 mod ranges;
 mod receipts;
 mod refusing;
+mod telling;
 
 pub use interface::*;
 pub use machine::Inbox;
@@ -110,6 +116,9 @@ pub const STRANGERS: Rate = Rate::per_second(1_000, 2_000);
 
 /// Streams of ours of which one author's latest receipt is remembered; of more, the oldest is forgotten.
 pub const MAX_RECEIPTS: usize = 8;
+
+/// Streams of ours about which receipts are on their way to the disk; of more, none is taken.
+pub const MAX_NOTING: usize = 1_024;
 
 /// Milliseconds for which a receipt waits, so that it speaks for many letters.
 pub const RECEIPT_DELAY_MS: u64 = 2_000;

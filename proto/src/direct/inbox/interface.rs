@@ -82,6 +82,20 @@ pub enum Input {
     },
     /// The store did not take the commits that it has not answered yet.
     PersistFailed,
+    /// What a receipt says is durable with the outbox ([`Output::Receipt`]): its sources may forget it.
+    ReceiptNoted {
+        /// Who wrote it.
+        from: Author,
+        /// What it says.
+        receipt: Receipt,
+    },
+    /// The outbox has sent this receipt ([`Output::SendReceipt`]).
+    ReceiptSent {
+        /// To whom.
+        to: Author,
+        /// What it says.
+        receipt: Receipt,
+    },
     /// The user has read letters.
     Read {
         /// Whose.
@@ -169,7 +183,7 @@ pub enum Output {
     },
     /// Show the user this text, durable by now.
     Show(Letter),
-    /// Somebody says what became of our letters.
+    /// Somebody says what became of our letters; for the outbox. Answer with [`Input::ReceiptNoted`].
     Receipt {
         /// Who.
         from: Author,
@@ -178,7 +192,7 @@ pub enum Output {
         /// What.
         receipt: Receipt,
     },
-    /// Send a receipt. Once the outbox has it, it is the outbox's.
+    /// Send a receipt, in the place of any other to the same author; for the outbox. Answer with [`Input::ReceiptSent`].
     SendReceipt {
         /// To whom.
         to: Author,
@@ -215,7 +229,7 @@ pub enum NotTaken {
     Full,
     /// It is more than strangers may send in this time.
     TooOften,
-    /// Too much is on its way to the disk, or the store failed.
+    /// Too much is on its way to the disk or the outbox, or the store failed.
     Busy,
 }
 

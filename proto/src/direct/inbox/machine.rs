@@ -18,7 +18,7 @@ use crate::{
     direct::{
         card::SignedCard,
         keys::KeyRing,
-        letter::{Content, Envelope, Letter, Receipt, StreamId},
+        letter::{Content, Envelope, Letter, StreamId},
         message::DirectAnswer,
     },
     ids::Author,
@@ -32,16 +32,16 @@ use crate::{
 pub struct Inbox {
     owner: Author,
     verifier: Arc<dyn Verifier>,
-    read_receipts: bool,
-    people: People,
+    pub(super) read_receipts: bool,
+    pub(super) people: People,
     order: Order,
     commits: Commits,
     /// Authors about whom the store is being told to forget: nothing of theirs is taken until it has.
-    forgetting: BTreeSet<Author>,
-    receipts: Receipts,
+    pub(super) forgetting: BTreeSet<Author>,
+    pub(super) receipts: Receipts,
     discards: Discards,
     strangers: TokenBucket,
-    outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 impl Inbox {
@@ -117,6 +117,12 @@ impl Inbox {
             Input::Envelope { source, envelope } => self.envelope(now, keys, source, &envelope),
             Input::Persisted { through } => self.persisted(now, through),
             Input::PersistFailed => self.persist_failed(now),
+            Input::ReceiptNoted { from, receipt } => {
+                for source in self.receipts.noted(from, &receipt) {
+                    self.acknowledge(now, source);
+                }
+            }
+            Input::ReceiptSent { to, receipt } => self.receipt_sent(now, to, &receipt),
             Input::Read { from, through } => self.read(from, through),
             Input::ReadReceipts(on) => self.read_receipts = on,
             Input::Known(who) => self.note(who, |person| person.known = true),
@@ -187,13 +193,7 @@ impl Inbox {
         match &letter.content {
             _ if self.forgetting.contains(&from) => self.decline(now, source, NotTaken::Busy, None),
             Content::Receipt(_) if !person.known => self.decline(now, source, NotTaken::Unasked, None),
-            Content::Receipt(receipt) => {
-                if self.receipts.is_news(from, receipt.stream, letter.at) {
-                    let receipt = receipt.clone();
-                    self.outputs.push_back(Output::Receipt { from, at: letter.at, receipt });
-                }
-                self.acknowledge(now, source);
-            }
+            Content::Receipt(receipt) => self.receipt(now, source, from, letter.at, receipt),
             Content::Text(_) if !(person.known || paid || self.strangers.take(now, 1)) => {
                 self.decline(now, source, NotTaken::TooOften, None);
             }
@@ -231,7 +231,7 @@ impl Inbox {
         }
     }
 
-    fn acknowledge(&mut self, now: Now, source: Source) {
+    pub(super) fn acknowledge(&mut self, now: Now, source: Source) {
         match source {
             Source::Direct { token, .. } => {
                 self.outputs.push_back(Output::Answer { token, answer: DirectAnswer::Delivered });
@@ -240,7 +240,7 @@ impl Inbox {
         }
     }
 
-    fn decline(&mut self, now: Now, source: Source, why: NotTaken, card: Option<&SignedCard>) {
+    pub(super) fn decline(&mut self, now: Now, source: Source, why: NotTaken, card: Option<&SignedCard>) {
         let blamed = match &source {
             Source::Direct { peer, .. } if why.is_senders_fault() => Some(*peer),
             Source::Direct { .. } | Source::Mailbox { .. } => None,
@@ -259,7 +259,7 @@ impl Inbox {
 
     // ---- to the disk and back
 
-    fn commit(
+    pub(super) fn commit(
         &mut self,
         change: Change,
         letter: Option<Letter>,
@@ -374,23 +374,5 @@ impl Inbox {
             streams.extend(changed.map(|stream| (from, id, stream)));
         }
         self.commit(Change::Noted(from), None, None, streams);
-    }
-
-    fn say_receipt(&mut self, to: Author, id: StreamId) {
-        let silent = self.people.person(&to).blocked || self.forgetting.contains(&to);
-        let Some(stream) = self.people.stream(&to, id).filter(|_| !silent) else { return };
-        let receipt = Receipt {
-            stream: id,
-            delivered_through: stream.delivered.through(),
-            delivered: stream.delivered.stretches().to_vec(),
-            read_through: if self.read_receipts { stream.read_through } else { 0 },
-        };
-        self.outputs.push_back(Output::SendReceipt { to, receipt });
-        // What is on its way to the store owes a receipt of its own, and takes this note back with it.
-        if self.people.is_settled(&to, id)
-            && let Some(state) = self.people.change_stream(&to, id, |stream| stream.owed = false)
-        {
-            self.commit(Change::Said(to), None, None, vec![(to, id, state)]);
-        }
     }
 }

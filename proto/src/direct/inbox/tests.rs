@@ -296,7 +296,105 @@ fn a_receipt_speaks_only_of_what_is_durable_and_the_next_of_the_rest() {
 }
 
 #[test]
-fn a_receipt_that_may_not_have_been_sent_is_sent_after_a_restart_and_no_other() {
+fn a_receipt_of_others_is_acknowledged_when_what_it_says_is_durable_and_not_before() {
+    let mut world = World::new(&[1]);
+    world.outbox_works = false;
+    let key = world.key();
+    let said = |through| seal(1, &key, through, receipt(1, through));
+    let token = world.direct(1, said(1));
+    let id = world.mailed(said(2));
+    let last = world.direct(1, said(1));
+    world.run(60_000);
+    assert!(!world.take().iter().any(|said| matches!(said, Output::Answer { .. } | Output::Discard { .. })));
+    let note = |through| match receipt(1, through) {
+        Content::Receipt(receipt) => Input::ReceiptNoted { from: author(1), receipt },
+        Content::Text(_) => panic!(),
+    };
+    // The later one is on its way still.
+    world.handle(note(1));
+    assert_eq!(world.take(), []);
+    world.handle(note(2));
+    let answered = |token| Output::Answer { token, answer: DirectAnswer::Delivered };
+    assert_eq!(world.take(), [answered(token), answered(last)]);
+    world.run(DISCARD_DELAY_MS);
+    assert_eq!(world.discarded(), [id]);
+    let old = world.direct(1, said(1));
+    assert_eq!(world.answer(old), DELIVERED);
+}
+
+#[test]
+fn no_more_receipts_of_others_wait_for_the_outbox_than_may() {
+    let mut world = World::new(&[1]);
+    world.outbox_works = false;
+    for stream in 0..MAX_NOTING as u64 {
+        let envelope = world.seal(1, receipt(stream, 1));
+        world.direct(1, envelope);
+    }
+    assert_eq!(refusals(&world.take()), []);
+    let envelope = world.seal(1, receipt(5_000, 1));
+    let token = world.direct(1, envelope);
+    assert_eq!(world.answer(token), Some(DirectAnswer::Unavailable));
+    let envelope = world.seal(1, receipt(3, 1));
+    (0..MAX_COPIES).for_each(|_| _ = world.direct(1, envelope.clone()));
+    assert_eq!(refusals(&world.take()), [(NotTaken::Busy, false)]);
+}
+
+#[test]
+fn a_receipt_that_the_outbox_could_not_send_is_said_again_after_a_restart() {
+    let mut world = World::new(&[1]);
+    world.outbox_works = false;
+    world.mail(1, 1, 1);
+    for _ in 0..3 {
+        world.run(RECEIPT_DELAY_MS);
+        assert_eq!(world.receipts().len(), 1);
+        world.run(600_000);
+        assert_eq!(world.receipts(), []);
+        world.crash();
+    }
+    world.outbox_works = true;
+    world.run(RECEIPT_DELAY_MS);
+    assert_eq!(world.receipts().len(), 1);
+    world.crash();
+    world.run(600_000);
+    assert_eq!(world.receipts(), []);
+}
+
+#[test]
+fn a_receipt_that_gave_way_to_that_of_another_stream_is_said_again_after_it() {
+    let mut world = World::new(&[1]);
+    world.outbox_works = false;
+    world.mail(1, 1, 1);
+    world.mail(1, 2, 1);
+    world.run(600_000);
+    let said = world.receipts();
+    assert_eq!(said.iter().map(|receipt| receipt.stream.0).collect::<Vec<_>>(), [1, 2]);
+    world.outbox_works = true;
+    world.handle(Input::ReceiptSent { to: author(1), receipt: said[1].clone() });
+    world.run(RECEIPT_DELAY_MS);
+    assert_eq!(world.receipts(), said[..1]);
+    assert!(world.store.streams.values().all(|stream| !stream.owed));
+    world.run(600_000);
+    assert_eq!(world.receipts(), []);
+}
+
+#[test]
+fn a_receipt_that_was_sent_before_another_letter_came_says_nothing_of_that() {
+    let mut world = World::new(&[1]);
+    world.outbox_works = false;
+    world.mail(1, 1, 1);
+    world.run(RECEIPT_DELAY_MS);
+    let said = world.receipts();
+    world.mail(1, 1, 2);
+    world.handle(Input::ReceiptSent { to: author(1), receipt: said[0].clone() });
+    assert!(world.store.streams.values().all(|stream| stream.owed));
+    world.outbox_works = true;
+    world.run(RECEIPT_DELAY_MS);
+    assert_eq!(world.receipts()[0].delivered_through, 2);
+    assert!(world.store.streams.values().all(|stream| !stream.owed));
+}
+
+#[test]
+fn a_receipt_whose_sending_may_not_be_stored_is_said_after_a_restart_and_no_other() {
     let mut world = World::new(&[1]);
     world.mail(1, 1, 1);
     world.crash();

@@ -104,6 +104,8 @@ pub struct World {
     pub said: Vec<Output>,
     /// Whether the store answers at once.
     pub prompt: bool,
+    /// Whether the outbox sends and notes receipts at once, or never.
+    pub outbox_works: bool,
     next_token: u64,
 }
 
@@ -120,6 +122,7 @@ impl World {
             under_way: VecDeque::new(),
             said: Vec::new(),
             prompt: true,
+            outbox_works: true,
             next_token: 0,
         };
         for who in known {
@@ -146,12 +149,26 @@ impl World {
         while let Some(output) = self.inbox.poll_output() {
             match output {
                 Output::Persist { commit, records } => self.under_way.push_back((commit, records)),
+                said if self.outbox_works => {
+                    self.serve(&said);
+                    self.said.push(said);
+                }
                 other => self.said.push(other),
             }
             if self.prompt {
                 self.persist(usize::MAX);
             }
         }
+    }
+
+    /// Does what an outbox does.
+    fn serve(&mut self, said: &Output) {
+        let input = match said.clone() {
+            Output::Receipt { from, receipt, .. } => Input::ReceiptNoted { from, receipt },
+            Output::SendReceipt { to, receipt } => Input::ReceiptSent { to, receipt },
+            _ => return,
+        };
+        self.inbox.handle(self.now, &self.ring, input);
     }
 
     /// The store finishes so many commits.

@@ -125,13 +125,13 @@ impl Outbox {
         if let Some(slot) = slot {
             slot.receipt = version;
         }
-        self.forget_receipt(to, version);
+        self.receipt_sent(to, version);
     }
 
     /// Nothing more is to be done about something.
     fn conclude(&mut self, to: Author, item: Item, state: State) {
         match item {
-            Item::Receipt(version) => self.forget_receipt(to, version),
+            Item::Receipt(version) => self.receipt_sent(to, version),
             Item::Letter(seq) => {
                 let correspondent = self.correspondents.get_mut(&to);
                 let letter = correspondent.and_then(|correspondent| correspondent.letters.get_mut(&seq));

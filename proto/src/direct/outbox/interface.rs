@@ -128,14 +128,15 @@ pub enum Input {
     Appeared(Author),
     /// Somebody's card was found.
     Card(SignedCard),
-    /// A letter came that says what became of ours.
+    /// A letter came that says what became of ours. Answered by [`Output::ReceiptNoted`].
     Receipt {
         /// Who wrote it.
         from: Author,
         /// What it says.
         receipt: Receipt,
     },
-    /// Tell somebody what became of its letters to us. In the place of what was to be told before.
+    /// Tell somebody what became of its letters to us. In the place of what was to be told before. [`Output::ReceiptSent`] follows, unless
+    /// another takes its place or this process ends first.
     SendReceipt {
         /// Whom.
         to: Author,
@@ -221,6 +222,20 @@ pub enum Output {
         to: Author,
         /// The last of them.
         through: u64,
+    },
+    /// What a receipt says of our letters is durable by now: it need not be kept anywhere else.
+    ReceiptNoted {
+        /// Who wrote it.
+        from: Author,
+        /// What it says.
+        receipt: Receipt,
+    },
+    /// A receipt of ours is with whom it is for, or durable in a mailbox; or it is not wanted.
+    ReceiptSent {
+        /// Whom it is for.
+        to: Author,
+        /// What it says.
+        receipt: Receipt,
     },
     /// Ask an author, over the connection with it; answer with [`Input::Answer`] or [`Input::RequestFailed`], once.
     Ask {

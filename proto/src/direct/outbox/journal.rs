@@ -9,6 +9,7 @@ use rand::Rng;
 
 use super::{CommitId, MAX_CHANGES, RETRY, State, schedule::Pause};
 use crate::{
+    direct::letter::Receipt,
     ids::Author,
     time::{Deadline, Now},
 };
@@ -71,7 +72,12 @@ pub enum Commit {
         seq: u64,
     },
     /// A batch of changes.
-    Changes(Vec<Told>),
+    Changes {
+        /// What the store was told.
+        told: Vec<Told>,
+        /// Receipts of others of which all consequences are durable with it.
+        receipts: Vec<(Author, Receipt)>,
+    },
 }
 
 /// All of it.
@@ -80,6 +86,8 @@ pub struct Journal {
     queue: VecDeque<(CommitId, Commit)>,
     next_id: u64,
     changed: BTreeSet<Changed>,
+    /// Receipts of others whose consequences are among what changed.
+    receipts: Vec<(Author, Receipt)>,
     /// Whether a batch of changes is under way.
     busy: bool,
     pause: Pause,
@@ -90,7 +98,7 @@ impl Journal {
     pub fn push(&mut self, commit: Commit) -> CommitId {
         let id = CommitId(self.next_id);
         self.next_id += 1;
-        self.busy |= matches!(commit, Commit::Changes(_));
+        self.busy |= matches!(commit, Commit::Changes { .. });
         self.queue.push_back((id, commit));
         id
     }
@@ -98,6 +106,16 @@ impl Journal {
     /// Notes that something is not as the store has it.
     pub fn change(&mut self, changed: Changed) {
         self.changed.insert(changed);
+    }
+
+    /// Notes a receipt after the changes that it made.
+    pub fn receipt(&mut self, from: Author, receipt: Receipt) {
+        self.receipts.push((from, receipt));
+    }
+
+    /// The receipts whose consequences are all in what [`Journal::take_changed`] gave, or durable.
+    pub fn take_receipts(&mut self) -> Vec<(Author, Receipt)> {
+        if self.busy || !self.changed.is_empty() { Vec::new() } else { std::mem::take(&mut self.receipts) }
     }
 
     /// How much is not as the store has it and not on its way there.
@@ -121,7 +139,7 @@ impl Journal {
     /// Takes the oldest commit, if it is one of those up to `through`: it is durable.
     pub fn pop_through(&mut self, through: CommitId) -> Option<Commit> {
         let (_, commit) = self.queue.pop_front_if(|(id, _)| *id <= through)?;
-        self.busy &= !matches!(commit, Commit::Changes(_));
+        self.busy &= !matches!(commit, Commit::Changes { .. });
         self.pause.reset();
         Some(commit)
     }

@@ -27,7 +27,8 @@
 //! is tried again. Delivered letters may come to be read: of each stream is kept up to where.
 //!
 //! **Receipts** of our inbox go the same ways. Only the latest for each recipient counts, none is durable here (the inbox says it
-//! again after a restart), and one copy in one mailbox is enough.
+//! again after a restart, unless it was told [`Output::ReceiptSent`]), and one copy in one mailbox is enough. Those of others are kept
+//! where they came from until what they say is durable ([`Output::ReceiptNoted`]).
 //!
 //! | bound | value | when it is reached |
 //! |---|---|---|
@@ -262,7 +263,7 @@ impl Outbox {
                 }
                 self.serve(now, owner);
             }
-            Input::Receipt { from, receipt } => self.take_receipt(now, from, &receipt),
+            Input::Receipt { from, receipt } => self.take_receipt(now, from, receipt),
             Input::SendReceipt { to, receipt } => self.send_receipt(now, to, receipt),
             Input::Answer { request, answer } => self.answered(now, request, Some(answer)),
             Input::RequestFailed { request } => self.answered(now, request, None),

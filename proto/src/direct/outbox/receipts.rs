@@ -1,6 +1,6 @@
 //! Receipts: those of others about our letters, and ours about theirs; and the cards of others.
 
-use super::{MAX_CARDS, MAX_LETTERS, MAX_RECEIPTS, Outbox, State, correspondent::Telling, journal::Changed};
+use super::{MAX_CARDS, MAX_LETTERS, MAX_RECEIPTS, Outbox, Output, State, correspondent::Telling, journal::Changed};
 use crate::{
     direct::{card::SignedCard, letter::Receipt},
     ids::Author,
@@ -12,10 +12,14 @@ const MAX_BEHIND: usize = MAX_LETTERS + 2 * MAX_CARDS;
 
 impl Outbox {
     /// Somebody says what became of our letters.
-    pub(super) fn take_receipt(&mut self, now: Now, from: Author, receipt: &Receipt) {
-        if receipt.stream != self.config.stream || !receipt.is_valid() {
-            return;
+    pub(super) fn take_receipt(&mut self, now: Now, from: Author, receipt: Receipt) {
+        if receipt.stream == self.config.stream && receipt.is_valid() {
+            self.believe(now, from, &receipt);
         }
+        self.journal.receipt(from, receipt);
+    }
+
+    fn believe(&mut self, now: Now, from: Author, receipt: &Receipt) {
         let Some(stream) = self.streams.get_mut(&from) else { return };
         let read_through = receipt.read_through.min(stream.last_seq);
         if read_through > stream.read_through {
@@ -32,23 +36,29 @@ impl Outbox {
         self.serve(now, from);
     }
 
+    /// What these say is durable.
+    pub(super) fn receipts_noted(&mut self, receipts: Vec<(Author, Receipt)>) {
+        self.outputs.extend(receipts.into_iter().map(|(from, receipt)| Output::ReceiptNoted { from, receipt }));
+    }
+
     /// Somebody is to be told what became of its letters.
     pub(super) fn send_receipt(&mut self, now: Now, to: Author, receipt: Receipt) {
         if to == self.config.signer.author() || !receipt.is_valid() {
             return;
         }
         let correspondent = self.correspondents.entry(to).or_default();
+        // Also for one that says the same again: its recipient, it seems, does not know yet.
+        if !correspondent.has_letters() {
+            correspondent.search.reset();
+        }
         let before = correspondent.telling.take();
         if before.as_ref().is_some_and(|before| before.receipt == receipt) {
             correspondent.telling = before;
-            return;
+            return self.serve(now, to);
         }
         let version = self.next_receipt;
         self.next_receipt += 1;
         correspondent.telling = Some(Telling::new(now, receipt, version, before.as_ref()));
-        if !correspondent.has_letters() {
-            correspondent.search.reset();
-        }
         if let Some(before) = before {
             self.receipts.remove(&(before.version, to));
         }
@@ -63,12 +73,15 @@ impl Outbox {
     }
 
     /// Nothing more is to be done about a receipt, unless it was replaced.
-    pub(super) fn forget_receipt(&mut self, to: Author, version: u64) {
-        if self.receipts.remove(&(version, to))
-            && let Some(correspondent) = self.correspondents.get_mut(&to)
-        {
-            correspondent.telling = None;
+    pub(super) fn receipt_sent(&mut self, to: Author, version: u64) {
+        if let Some(Telling { receipt, .. }) = self.forget_receipt(to, version) {
+            self.outputs.push_back(Output::ReceiptSent { to, receipt });
         }
+    }
+
+    fn forget_receipt(&mut self, to: Author, version: u64) -> Option<Telling> {
+        let is_latest = self.receipts.remove(&(version, to));
+        self.correspondents.get_mut(&to).filter(|_| is_latest)?.telling.take()
     }
 
     /// Takes a card, if it is good and newer than what is held.

@@ -63,8 +63,11 @@ impl Outbox {
                 told.push(what);
             }
         }
-        if !changes.is_empty() {
-            let commit = self.journal.push(Commit::Changes(told));
+        let receipts = self.journal.take_receipts();
+        if changes.is_empty() {
+            self.receipts_noted(receipts);
+        } else {
+            let commit = self.journal.push(Commit::Changes { told, receipts });
             self.outputs.push_back(Output::Persist { commit, changes });
         }
     }
@@ -93,7 +96,10 @@ impl Outbox {
         while let Some(commit) = self.journal.pop_through(through) {
             match commit {
                 Commit::Written { token, to, seq } => self.written(now, token, to, seq),
-                Commit::Changes(told) => told.into_iter().for_each(|what| self.settled(now, what)),
+                Commit::Changes { told, receipts } => {
+                    told.into_iter().for_each(|what| self.settled(now, what));
+                    self.receipts_noted(receipts);
+                }
             }
         }
     }
@@ -151,7 +157,10 @@ impl Outbox {
                     self.forget_letter(now, to, seq);
                     self.outputs.push_back(Output::NotWritten { token, error: NotWritten::NotStored });
                 }
-                Commit::Changes(told) => told.into_iter().for_each(|what| self.journal.change(what.changed())),
+                Commit::Changes { told, receipts } => {
+                    told.into_iter().for_each(|what| self.journal.change(what.changed()));
+                    receipts.into_iter().for_each(|(from, receipt)| self.journal.receipt(from, receipt));
+                }
             }
         }
     }

@@ -156,6 +156,12 @@ impl World {
                     assert!(self.disk.streams[&to].read_through >= through);
                     assert!(self.recipients[&to].read_through >= through);
                 }
+                Output::ReceiptNoted { from, receipt } => {
+                    let theirs = self.disk.letters.range((from, 0)..=(from, u64::MAX));
+                    let mut delivered = theirs.filter(|((_, seq), _)| receipt.has_delivered(*seq));
+                    assert!(delivered.all(|(_, saved)| saved.state.is_final()), "forgotten and not stored");
+                }
+                Output::ReceiptSent { .. } => {}
                 Output::Ask { to, request, question } => self.ask(to, request, question),
                 Output::Deposit { mailbox, request, envelopes } => self.deposit(mailbox.peer, request, envelopes),
                 Output::Reach(_) => {}
