@@ -124,6 +124,7 @@ pub fn group(name: &str, count: usize) -> Group {
         churn: None,
         clock: Clock::default(),
         disk: Disk::default(),
+        mailbox: false,
         hostile: None,
     }
 }

@@ -4,11 +4,15 @@ use std::io;
 
 use futures::prelude::*;
 use libp2p::{StreamProtocol, request_response};
-use proto::call::{MAX_ANSWER_BYTES, MAX_QUESTION_BYTES};
 
-/// The codec; it has no state and looks into nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Bytes;
+/// The codec of one protocol. It looks into nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Bytes {
+    /// Bytes of a question at most.
+    pub question: usize,
+    /// Bytes of an answer at most.
+    pub answer: usize,
+}
 
 /// Reads all that comes, up to a limit: what is longer comes out cut, and does not decode.
 async fn read<T: AsyncRead + Unpin + Send>(io: &mut T, limit: usize) -> io::Result<Vec<u8>> {
@@ -32,7 +36,7 @@ impl request_response::Codec for Bytes {
         _: &Self::Protocol,
         io: &mut T,
     ) -> io::Result<Vec<u8>> {
-        read(io, MAX_QUESTION_BYTES).await
+        read(io, self.question).await
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(
@@ -40,7 +44,7 @@ impl request_response::Codec for Bytes {
         _: &Self::Protocol,
         io: &mut T,
     ) -> io::Result<Vec<u8>> {
-        read(io, MAX_ANSWER_BYTES).await
+        read(io, self.answer).await
     }
 
     async fn write_request<T: AsyncWrite + Unpin + Send>(

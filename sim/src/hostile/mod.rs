@@ -1,6 +1,6 @@
 //! Hosts that do not keep to the protocol.
 //!
-//! Each is a libp2p swarm of its own that shares no code with the node's, only the wire types: good enough to be taken for a node
+//! Each is a libp2p swarm of its own that shares no code with the node's, only what `proto` has: good enough to be taken for a node
 //! (it identifies itself, answers pings, is in the lobby, joins gossip's mesh, serves in Kademlia), and bad in one way.
 //!
 //! | kind | file | what it does | what it otherwise does |
@@ -10,20 +10,23 @@
 //! | equivocate | `forge` | two events at one place of a log, each told to half of its neighbours, by gossip and when asked | the same |
 //! | eclipse | `eclipse` | connects to one target, again and again; passes nothing on; claims to know nothing new, or is silent | the same, before |
 //! | withhold | `withhold` | passes nothing on and lets whoever asks wait | the same, before |
+//! | lying-mailbox | `mailbox` | volunteers as a mailbox, and lies about what it keeps | the same |
 //! | sybil-key | `sybil` | lies next to a room's key in Kademlia; forgets who provides it and names only others of its kind | the same |
 //!
 //! | file | what all have in common |
 //! |---|---|
-//! | `peer` | the swarm and its loop |
+//! | `peer`, `behaviour` | the swarm and its loop, and its protocols |
 //! | `codec` | questions and answers as bytes |
 //! | `author` | the log that a hostile author writes |
 //!
 //! Hostile hosts do not tell each other anything: what they do together they do because all do the same.
 
 mod author;
+mod behaviour;
 mod codec;
 mod eclipse;
 mod forge;
+mod mailbox;
 mod peer;
 mod spam;
 mod sybil;
@@ -40,7 +43,7 @@ use rand_chacha::ChaCha8Rng;
 use self::peer::{Peer, Trick};
 use crate::{
     net::{Host, Network},
-    scenario::Hostile,
+    scenario::{Hostile, Lie},
 };
 
 /// What a hostile host is made of.
@@ -90,7 +93,7 @@ pub enum StartError {
 /// [`StartError`].
 pub fn start(parts: Parts, spawn: Arc<dyn Spawn>) -> Result<(), StartError> {
     let kind = parts.kind.clone();
-    let number = parts.number;
+    let (number, seed) = (parts.number, parts.seed);
     let mut peer = Peer::new(parts, &spawn)?;
     let trick: Box<dyn Trick> = match kind {
         Hostile::Spam { rate_per_s } => Box::new(spam::Spam::new(&mut peer, number, rate_per_s)),
@@ -98,6 +101,11 @@ pub fn start(parts: Parts, spawn: Arc<dyn Spawn>) -> Result<(), StartError> {
         Hostile::Equivocate { rate_per_s } => Box::new(forge::Equivocate::new(rate_per_s)),
         Hostile::Eclipse { from_s, .. } => Box::new(eclipse::Eclipse::new(from_s, number)),
         Hostile::Withhold { from_s, rate_per_s } => Box::new(withhold::Withhold::new(&mut peer, from_s, rate_per_s)),
+        Hostile::LyingMailbox { lie } => {
+            // Of many seeds, each tells another story.
+            let lie = lie.unwrap_or(Lie::ALL[usize::from(seed[0]) % Lie::ALL.len()]);
+            Box::new(mailbox::LyingMailbox::new(&peer, lie))
+        }
         Hostile::SybilKey { room } => Box::new(sybil::Sybil::new(&room)?),
     };
     spawn.spawn(Box::pin(peer.run(trick)));

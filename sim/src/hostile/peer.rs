@@ -5,6 +5,7 @@
 //! | what to do, every [`Trick::period_ms`] | |
 //! | whether to pass on a gossip message | messages are passed on unseen |
 //! | what to answer to a question | "not now", as a node does that has too much to do |
+//! | what to answer to a question about letters | that it is no mailbox |
 //! | whom to name to others in Kademlia | all who identify themselves |
 //!
 //! It looks for further peers in Kademlia and dials them, until it has [`NEIGHBOURS`]; those that it goes for it dials whenever they
@@ -12,28 +13,25 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    num::NonZeroUsize,
     sync::Arc,
     time::Duration,
 };
 
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId, StreamProtocol, Swarm, gossipsub, identify,
-    identity::Keypair,
+    Multiaddr, PeerId, Swarm, gossipsub, identify,
     kad::{self, QueryResult},
     multiaddr::Protocol,
-    ping,
-    request_response::{self, Message, ProtocolSupport, ResponseChannel},
-    swarm::{self, NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
+    request_response::{self, Message, ResponseChannel},
+    swarm::{self, SwarmEvent, dial_opts::DialOpts},
 };
 use node::{clock::Clock, spawn::Spawn};
 use proto::{
     call::{Answer, MAX_QUESTION_BYTES, Question},
     channel::{LOBBY, RoomName},
-    event::MAX_EVENT_BYTES,
+    direct::message::{self, DirectAnswer, DirectQuestion, Refusal},
     ids::{ChannelId, LogId},
-    live::{self, Live},
+    live::Live,
     signature::Signer,
     time::Now,
     wire,
@@ -42,22 +40,11 @@ use rand::{RngExt, SeedableRng, seq::IteratorRandom};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 
-use super::{Parts, StartError, author::Log, codec::Bytes};
-
-/// The name of the nodes' Kademlia network.
-const KAD: StreamProtocol = StreamProtocol::new("/starling/kad/1");
-
-/// The nodes' protocol of questions about channels.
-const QUESTIONS: StreamProtocol = StreamProtocol::new("/starling/channel/1");
-
-/// What identify shows: the name and version of a node, and the number by which one run of it is told from another.
-const AGENT: &str = "starling/0.1.0 (00000bad)";
-
-/// Peers in each of Kademlia's buckets, allocated ahead.
-const BUCKET_PEERS: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
-
-/// Gossip neighbours that it would like to have: more than any node has, so that it grafts whomever it meets.
-const MESH: usize = 16;
+use super::{
+    Parts, StartError,
+    author::Log,
+    behaviour::{Behaviour, BehaviourEvent, behaviour, refused},
+};
 
 /// Connected peers from which on it dials no further ones.
 pub const NEIGHBOURS: usize = 24;
@@ -76,9 +63,6 @@ const LOOKS_PER_SEARCH: u64 = 30;
 
 /// Questions that are left open: a node has no more than this many with one peer. When there are more, the oldest is closed.
 const MAX_OPEN: usize = 4_096;
-
-/// Seconds until a question that is left open is closed from here: longer than any node waits.
-const OPEN_S: u64 = 60;
 
 /// Seconds that a connection without streams is kept.
 const IDLE_CONNECTION_S: u64 = 600;
@@ -107,21 +91,18 @@ pub trait Trick: Send {
         Some(question.topic.unavailable())
     }
 
+    /// What is answered to a question about letters; `None` leaves it open until the asker gives up.
+    fn answer_letter(&mut self, _now: Now, _from: PeerId, question: DirectQuestion) -> Option<DirectAnswer> {
+        Some(match question {
+            DirectQuestion::Card(_) => DirectAnswer::Card(None),
+            _ => DirectAnswer::Refused(Refusal::NotWanted),
+        })
+    }
+
     /// Whether a peer that identified itself is named to those who ask for peers near a key.
     fn names(&self, _peer: &PeerId) -> bool {
         true
     }
-}
-
-/// All protocols of a node.
-#[derive(NetworkBehaviour)]
-pub struct Behaviour {
-    identify: identify::Behaviour,
-    ping: ping::Behaviour,
-    /// Finding peers.
-    pub kad: kad::Behaviour<kad::store::MemoryStore>,
-    gossip: gossipsub::Behaviour,
-    questions: request_response::Behaviour<Bytes>,
 }
 
 /// A hostile host.
@@ -195,7 +176,7 @@ impl Peer {
                     dial_at += Duration::from_millis(DIAL_MS);
                     self.look();
                 }
-                event = self.swarm.select_next_some() => self.event(&*trick, event),
+                event = self.swarm.select_next_some() => self.event(&mut *trick, event),
             }
         }
     }
@@ -263,7 +244,7 @@ impl Peer {
         }
     }
 
-    fn event(&mut self, trick: &dyn Trick, event: SwarmEvent<BehaviourEvent>) {
+    fn event(&mut self, trick: &mut dyn Trick, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, .. } => {
                 self.connected.insert(peer_id);
@@ -303,6 +284,11 @@ impl Peer {
                 message: Message::Request { request, channel, .. },
                 ..
             })) => self.asked(trick, peer, &request, channel),
+            SwarmEvent::Behaviour(BehaviourEvent::Letters(request_response::Event::Message {
+                peer,
+                message: Message::Request { request, channel, .. },
+                ..
+            })) => self.asked_about_letters(trick, peer, &request, channel),
             _ => {}
         }
     }
@@ -315,6 +301,25 @@ impl Peer {
             let _ = self.swarm.behaviour_mut().questions.send_response(way_back, wire::encode(&answer));
             return;
         }
+        self.leave_open(way_back);
+    }
+
+    fn asked_about_letters(
+        &mut self,
+        trick: &mut dyn Trick,
+        from: PeerId,
+        bytes: &[u8],
+        way_back: ResponseChannel<Vec<u8>>,
+    ) {
+        let Ok(question) = wire::decode::<DirectQuestion, { message::MAX_QUESTION_BYTES }>(bytes) else { return };
+        match trick.answer_letter(self.now(), from, question) {
+            // `Err` when the asker has gone.
+            Some(answer) => _ = self.swarm.behaviour_mut().letters.send_response(way_back, wire::encode(&answer)),
+            None => self.leave_open(way_back),
+        }
+    }
+
+    fn leave_open(&mut self, way_back: ResponseChannel<Vec<u8>>) {
         self.open.retain(ResponseChannel::is_open);
         if self.open.len() >= MAX_OPEN {
             self.open.pop_front();
@@ -330,61 +335,4 @@ fn with_peer(address: &Multiaddr) -> Option<(PeerId, Multiaddr)> {
         Some(Protocol::P2p(peer)) => Some((peer, address)),
         _ => None,
     }
-}
-
-fn refused(what: &'static str, reason: String) -> StartError {
-    StartError::Refused { what, reason }
-}
-
-fn behaviour(keypair: &Keypair) -> Result<Behaviour, StartError> {
-    let peer_id = keypair.public().to_peer_id();
-    let identify = identify::Config::new("/starling/1".into(), keypair.public()).with_agent_version(AGENT.into());
-    let questions = request_response::Config::default().with_request_timeout(Duration::from_secs(OPEN_S));
-    Ok(Behaviour {
-        identify: identify::Behaviour::new(identify),
-        ping: ping::Behaviour::default(),
-        kad: kademlia(peer_id),
-        gossip: gossip()?,
-        questions: request_response::Behaviour::with_codec(Bytes, [(QUESTIONS, ProtocolSupport::Full)], questions),
-    })
-}
-
-/// It serves, keeps nobody's provider records, and names nobody of whom it is not told to.
-fn kademlia(peer_id: PeerId) -> kad::Behaviour<kad::store::MemoryStore> {
-    let mut config = kad::Config::new(KAD);
-    config.set_kbucket_size(BUCKET_PEERS);
-    config.set_kbucket_inserts(kad::BucketInserts::Manual);
-    config.set_periodic_bootstrap_interval(None);
-    config.set_record_filtering(kad::StoreInserts::FilterBoth);
-    let mut kad = kad::Behaviour::with_config(peer_id, kad::store::MemoryStore::new(peer_id), config);
-    kad.set_mode(Some(kad::Mode::Server));
-    kad
-}
-
-fn gossip() -> Result<gossipsub::Behaviour, StartError> {
-    let config = gossipsub::ConfigBuilder::default()
-        .validation_mode(gossipsub::ValidationMode::Anonymous)
-        .validate_messages()
-        .message_id_fn(|message| {
-            gossipsub::MessageId::from(live::message_id(message.topic.as_str(), &message.data).to_vec())
-        })
-        .mesh_n(MESH)
-        .mesh_n_low(MESH / 2)
-        .mesh_n_high(MESH * 2)
-        // As a node's, or what nodes send would be refused.
-        .max_transmit_size(MAX_EVENT_BYTES + 16 * 1024)
-        .max_control_message_size(256 * 1024)
-        .build()
-        .map_err(|error| refused("gossip", error.to_string()))?;
-    let mut gossip = gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, config)
-        .map_err(|error| refused("gossip", error.to_owned()))?;
-    let scoring = gossipsub::PeerScoreParams {
-        app_specific_weight: 1.0,
-        ip_colocation_factor_weight: 0.0,
-        ..gossipsub::PeerScoreParams::default()
-    };
-    gossip
-        .with_peer_score(scoring, gossipsub::PeerScoreThresholds::default())
-        .map_err(|error| refused("gossip's scores", error))?;
-    Ok(gossip)
 }

@@ -10,7 +10,7 @@ use crate::report::FIGURES;
 const DOCUMENT: &str = include_str!("../../../docs/SCENARIOS.md");
 
 /// Keys whose values are words of the language.
-const WORDS: &[&str] = &["level", "kind", "do", "how"];
+const WORDS: &[&str] = &["level", "kind", "do", "how", "lie"];
 
 fn churn(session_s: Distribution) -> Option<Churn> {
     Some(Churn { session_s, gap_s: session_s, crash: 0.5, power_cut: 0.5, from_s: 1 })
@@ -32,10 +32,11 @@ fn groups() -> Vec<Group> {
         churn: churn(session_s),
         clock: Clock { skew_ms: 1, offset_ms: 1, drift_ppm: 1 },
         disk: Disk { sync_ms: 1, fail: 0.1 },
+        mailbox: true,
         hostile: Some(hostile),
     };
     let (text, rate_per_s) = (String::new, 1.0);
-    vec![
+    let mut groups = vec![
         group(NatKind::None, Distribution::Fixed { s: 1.0 }, Hostile::Spam { rate_per_s }),
         group(
             NatKind::FullCone,
@@ -54,7 +55,10 @@ fn groups() -> Vec<Group> {
         ),
         group(NatKind::Symmetric, Distribution::Fixed { s: 1.0 }, Hostile::Withhold { from_s: 1, rate_per_s: 0.5 }),
         group(NatKind::Blocked, Distribution::Fixed { s: 1.0 }, Hostile::SybilKey { room: text() }),
-    ]
+    ];
+    let lying = |lie| group(NatKind::None, Distribution::Fixed { s: 1.0 }, Hostile::LyingMailbox { lie: Some(lie) });
+    groups.extend(Lie::ALL.map(lying));
+    groups
 }
 
 fn events() -> Vec<Event> {
@@ -74,6 +78,15 @@ fn events() -> Vec<Event> {
 fn everything(level: Level) -> Scenario {
     let chat =
         Chat { room: String::new(), rate_per_s: 1.0, bytes: 1, by: Some("a".into()), from_s: 1, until_s: Some(2) };
+    let direct = Direct {
+        rate_per_s: 1.0,
+        bytes: 1,
+        by: Some("a".into()),
+        to: Some("a".into()),
+        friends: 1,
+        from_s: 1,
+        until_s: Some(2),
+    };
     let lookups = Lookups { keys: 1, providers: 1, rate_per_s: 1.0, from_s: 1 };
     Scenario {
         name: "a".into(),
@@ -85,9 +98,9 @@ fn everything(level: Level) -> Scenario {
         network: Network { regions: vec![], latency_ms: vec![vec![]], jitter: 0.1, loss: 0.1, queue_ms: 1 },
         node: NodeSettings::default(),
         groups: groups(),
-        workload: Workload { chat: vec![chat], lookups: Some(lookups) },
+        workload: Workload { chat: vec![chat], direct: vec![direct], lookups: Some(lookups) },
         events: events(),
-        invariants: Invariants { converge_s: 1 },
+        invariants: Invariants { converge_s: 1, deliver_s: 1 },
         checks: vec![Check { figure: "said".into(), at_least: Some(1.0), at_most: Some(1.0) }],
     }
 }

@@ -45,6 +45,9 @@ pub struct Group {
     /// How their disks behave.
     #[serde(default)]
     pub disk: Disk,
+    /// Whether they keep direct messages for others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mailbox: bool,
     /// What they do instead of what a node does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostile: Option<Hostile>,
@@ -199,6 +202,48 @@ pub enum Hostile {
         /// The room.
         room: String,
     },
+    /// Volunteers as a mailbox, and lies.
+    LyingMailbox {
+        /// How; drawn for each host whenever it starts, if left out.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lie: Option<Lie>,
+    },
+}
+
+/// What a mailbox does that lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lie {
+    /// Takes letters, and drops them.
+    Forget,
+    /// Hands out each letter twice.
+    Repeat,
+    /// Hands out letters in another order, and begins anew with each page.
+    Shuffle,
+    /// Hands out what was discarded, again and again.
+    Replay,
+    /// Changes a byte of each letter.
+    Corrupt,
+    /// Hands out letters that are for others.
+    MixUp,
+    /// Takes letters and registrations, and never answers to whoever collects.
+    Silence,
+    /// Claims to keep more letters than it was given, and keeps every other one.
+    Claim,
+}
+
+impl Lie {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Forget,
+        Self::Repeat,
+        Self::Shuffle,
+        Self::Replay,
+        Self::Corrupt,
+        Self::MixUp,
+        Self::Silence,
+        Self::Claim,
+    ];
 }
 
 impl Default for Nat {

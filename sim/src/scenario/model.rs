@@ -98,6 +98,9 @@ pub struct Workload {
     /// Talk in rooms.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chat: Vec<Chat>,
+    /// Direct messages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub direct: Vec<Direct>,
     /// Provide and find keys in Kademlia.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lookups: Option<Lookups>,
@@ -125,6 +128,32 @@ pub struct Chat {
     pub until_s: Option<u64>,
 }
 
+/// Direct messages from some hosts to others. A host writes whether or not the recipient is up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Direct {
+    /// Messages a second, each host that writes, while it is up.
+    pub rate_per_s: f64,
+    /// Characters of a message.
+    #[serde(default = "hundred")]
+    pub bytes: usize,
+    /// The group that writes; everybody, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The group that is written to; everybody, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// To how many of these each host writes, chosen by lot; 0 is all.
+    #[serde(default)]
+    pub friends: usize,
+    /// Second of the first message.
+    #[serde(default)]
+    pub from_s: u64,
+    /// Second after which nothing is written; the start of settling, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_s: Option<u64>,
+}
+
 /// Kademlia: random hosts provide keys, and other random hosts look for their providers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,6 +175,9 @@ pub struct Invariants {
     /// Seconds within which hosts of a room that can talk must hold the same, once nothing new is said and nobody comes or goes.
     /// At most `settle_s`. 0 turns it off.
     pub converge_s: u64,
+    /// Seconds within which a direct message must be with its recipient, once its author and its recipient have been up, and could talk,
+    /// for so long. At most `settle_s`. 0 turns it off.
+    pub deliver_s: u64,
 }
 
 /// What a figure of the report must be.
@@ -184,7 +216,7 @@ impl Default for NodeSettings {
 
 impl Default for Invariants {
     fn default() -> Self {
-        Self { converge_s: 60 }
+        Self { converge_s: 60, deliver_s: 60 }
     }
 }
 
@@ -193,6 +225,11 @@ impl Scenario {
     /// for longer than the time to settle.
     pub fn quiet_s(&self) -> Option<u64> {
         Some(self.invariants.converge_s.min(self.settle_s)).filter(|quiet_s| *quiet_s > 0)
+    }
+
+    /// Seconds after which a direct message must have arrived if nothing was in its way; `None` if that is not asked for.
+    pub fn patience_s(&self) -> Option<u64> {
+        Some(self.invariants.deliver_s.min(self.settle_s)).filter(|patience_s| *patience_s > 0)
     }
 
     /// Hosts of all groups that keep to the protocol.

@@ -16,7 +16,7 @@ use toml::{
 };
 
 use super::{
-    Chat, Check, Event, Group, Override, Scenario,
+    Chat, Check, Direct, Event, Group, Override, Scenario,
     check::{self, Finding, Step},
     error::{MAX_PROBLEMS, Place, Problem, ScenarioError},
     wording,
@@ -89,11 +89,12 @@ impl<'i> Source<'i> {
 /// An entry of a list that cannot be read stands in the error as the list. Reading the entries one by one tells which it is.
 fn in_a_list(document: &Spanned<DeValue<'_>>) -> Option<(Range<usize>, String)> {
     let list = |key| document.get_ref().get(key);
-    let chat = list("workload").and_then(|workload| workload.get_ref().get("chat"));
+    let in_workload = |key| list("workload").and_then(|workload| workload.get_ref().get(key));
     None.or_else(|| misread::<Group>(list("group")))
         .or_else(|| misread::<Event>(list("event")))
         .or_else(|| misread::<Check>(list("check")))
-        .or_else(|| misread::<Chat>(chat))
+        .or_else(|| misread::<Chat>(in_workload("chat")))
+        .or_else(|| misread::<Direct>(in_workload("direct")))
 }
 
 fn misread<'i, T: Deserialize<'i>>(list: Option<&Spanned<DeValue<'i>>>) -> Option<(Range<usize>, String)> {

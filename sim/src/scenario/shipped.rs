@@ -34,6 +34,8 @@ const SHIPPED: &[Shipped] = shipped![
     "sybil-key",
     "spam",
     "forgers",
+    "mailbox",
+    "direct-churn",
     "mixed",
     "cores-100k",
 ];
@@ -102,6 +104,6 @@ mod tests {
             assert_eq!(scenario.level, Level::Nodes);
             attacks += 1;
         }
-        assert_eq!(attacks, 6);
+        assert_eq!(attacks, 7);
     }
 }

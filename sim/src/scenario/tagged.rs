@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use super::{Distribution, Ending, Event, Hostile, What};
+use super::{Distribution, Ending, Event, Hostile, Lie, What};
 
 /// A key that is missing, or that belongs to another kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -111,6 +111,7 @@ pub struct HostileKeys {
     target: Option<String>,
     from_s: Option<u64>,
     room: Option<String>,
+    lie: Option<Lie>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -122,6 +123,7 @@ enum HostileKind {
     Eclipse,
     Withhold,
     SybilKey,
+    LyingMailbox,
 }
 
 impl TryFrom<HostileKeys> for Hostile {
@@ -135,6 +137,7 @@ impl TryFrom<HostileKeys> for Hostile {
             HostileKind::Eclipse => "eclipse",
             HostileKind::Withhold => "withhold",
             HostileKind::SybilKey => "sybil-key",
+            HostileKind::LyingMailbox => "lying-mailbox",
         });
         let made = match keys.kind {
             HostileKind::Spam => Self::Spam { rate_per_s: kind.need(&mut keys.rate_per_s, "rate_per_s")? },
@@ -151,12 +154,14 @@ impl TryFrom<HostileKeys> for Hostile {
                 rate_per_s: keys.rate_per_s.take().unwrap_or_default(),
             },
             HostileKind::SybilKey => Self::SybilKey { room: kind.need(&mut keys.room, "room")? },
+            HostileKind::LyingMailbox => Self::LyingMailbox { lie: keys.lie.take() },
         };
         kind.no_others(&[
             ("rate_per_s", keys.rate_per_s.is_some()),
             ("target", keys.target.is_some()),
             ("from_s", keys.from_s.is_some()),
             ("room", keys.room.is_some()),
+            ("lie", keys.lie.is_some()),
         ])?;
         Ok(made)
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod letters;
 mod written;
 
 const SMALL: &str = r#"name = "small"

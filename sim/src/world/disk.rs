@@ -17,7 +17,20 @@ use std::{
     time::Duration,
 };
 
-use node::store::{Batch, Before, Reply, Request, Snapshot, Store, StoreError, memory::MemoryStore};
+use futures::FutureExt;
+use node::{
+    handle::{DirectFilter, MAX_HISTORY_LIMIT},
+    letters::{
+        page,
+        records::{Kept, Place, value},
+    },
+    model::{DirectMessage, DirectState},
+    store::{
+        Batch, Before, Reply, Request, Snapshot, Store, StoreError,
+        memory::MemoryStore,
+        tables::{EntryChange, Table, read_all},
+    },
+};
 use proto::ids::{Author, ChannelId, EventId, LogId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -28,6 +41,9 @@ use crate::scenario;
 /// Batches that may wait. A node has one under way at a time, so that more say that something is wrong.
 pub const MAX_WAITING: usize = 16;
 
+/// Is told of each direct message that becomes durable, whoever wrote it, and its place on the disk.
+pub type Witness = Box<dyn Fn(Place, DirectMessage) + Send>;
+
 /// What is durable.
 struct Platter {
     store: MemoryStore,
@@ -35,12 +51,17 @@ struct Platter {
     digests: BTreeMap<ChannelId, u64>,
     /// Authors whose forked logs may differ from disk to disk.
     hostile: Arc<BTreeSet<Author>>,
+    witness: Option<Witness>,
 }
 
 impl Platter {
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
         let honest = batch.events.iter().filter(|event| !self.hostile.contains(&event.event.author));
         let events: Vec<(ChannelId, EventId)> = honest.map(|event| (event.event.channel, event.id)).collect();
+        let letters: Vec<(Place, DirectMessage)> = match &self.witness {
+            Some(_) => batch.entries.iter().filter_map(letter).collect(),
+            None => Vec::new(),
+        };
         let (reply, mut answer) = oneshot::channel();
         self.store.submit(Request::Commit { batch, reply })?;
         // The store in memory has answered by now.
@@ -48,6 +69,9 @@ impl Platter {
         for (channel, id) in events {
             *self.digests.entry(channel).or_default() ^=
                 id.0.iter().fold(0, |sum: u64, byte| sum.rotate_left(8) ^ u64::from(*byte));
+        }
+        if let Some(witness) = &self.witness {
+            letters.into_iter().for_each(|(place, message)| witness(place, message));
         }
         Ok(())
     }
@@ -64,13 +88,19 @@ pub struct Disk {
 impl Disk {
     /// An empty one.
     pub fn new(settings: scenario::Disk, log: LogId, seed: [u8; 32]) -> Self {
-        let platter = Platter { store: MemoryStore::new(log), digests: BTreeMap::new(), hostile: Arc::default() };
+        let platter =
+            Platter { store: MemoryStore::new(log), digests: BTreeMap::new(), hostile: Arc::default(), witness: None };
         Self { platter: Arc::new(Mutex::new(platter)), settings, rng: ChaCha8Rng::from_seed(seed), opened: None }
     }
 
     /// Says whose events do not count in [`Disk::digest`]. To be called before it is first opened.
     pub fn leave_out(&mut self, hostile: Arc<BTreeSet<Author>>) {
         lock(&self.platter).hostile = hostile;
+    }
+
+    /// Says who is told of direct messages that become durable.
+    pub fn set_witness(&mut self, witness: Witness) {
+        lock(&self.platter).witness = Some(witness);
     }
 
     /// Opens it for a life of the node.
@@ -113,10 +143,37 @@ impl Disk {
         store.submit(request).is_ok() && matches!(answer.try_recv(), Ok(Ok(Some(_))))
     }
 
+    /// The direct messages on it as its user would see them, up to [`MAX_HISTORY_LIMIT`].
+    pub fn messages(&self) -> Result<Vec<DirectMessage>, StoreError> {
+        let store = lock(&self.platter).store.reopen();
+        let filter = DirectFilter { limit: MAX_HISTORY_LIMIT, ..DirectFilter::default() };
+        let found = at_once(page::messages(&store, &filter))?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Sealed letters that it keeps for others.
+    pub fn kept_for_others(&self) -> usize {
+        let store = lock(&self.platter).store.reopen();
+        at_once(read_all(&store, Table::Kept)).map_or(0, |letters| letters.len())
+    }
+
     /// A number that is equal for two disks if they hold the same events of a channel, hostile authors left out.
     pub fn digest(&self, channel: ChannelId) -> u64 {
         lock(&self.platter).digests.get(&channel).copied().unwrap_or(0)
     }
+}
+
+/// The letter that a change puts there, if it puts one.
+fn letter(change: &EntryChange) -> Option<(Place, DirectMessage)> {
+    let bytes = change.value.as_ref().filter(|_| change.table == Table::Letters)?;
+    let kept: Kept = value(Table::Letters, bytes).ok()?;
+    Some((Place::from_key(&change.key)?, page::message(&kept, DirectState::Delivered)?))
+}
+
+/// What comes of reading a store in memory, which answers at once.
+fn at_once<T>(reading: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    // Not so if the task had to make way for others.
+    tokio::task::unconstrained(reading).now_or_never().unwrap_or(Err(StoreError::Closed))
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     ledger::covers,
+    letters::{LOAD_MS, Writers},
     population::Population,
     samples::Samples,
     shared::{Lookup, Shared, event_id},
@@ -50,12 +51,14 @@ pub struct World {
     pub(super) breach: Option<Breach>,
     pub(super) healed_ms: Option<u64>,
     pub(super) began: Duration,
+    /// By kind of direct messages.
+    pub(super) writers: Vec<Writers>,
     /// By key, the hosts that provide it.
     providers: Vec<Vec<usize>>,
-    timetable: Timetable,
+    pub(super) timetable: Timetable,
     progress: Arc<Progress>,
     start: Instant,
-    rng: ChaCha8Rng,
+    pub(super) rng: ChaCha8Rng,
 }
 
 impl World {
@@ -70,11 +73,12 @@ impl World {
         let start = Instant::now();
         let verifier: Arc<dyn Verifier> = Arc::new(crate::memo::Memo::default());
         let population = Population::new(Arc::clone(&scenario), network.clone(), start, verifier, rng.random());
+        let names = (0..population.hosts.len()).map(|host| population.name(host)).collect();
         let peer_ids = population.hosts.iter().map(|host| host.peer_id().to_string()).collect();
         let mut world = Self {
             seed,
             network,
-            shared: Shared::new(start, peer_ids),
+            shared: Shared::new(start, names, peer_ids),
             trace,
             samples: Samples::default(),
             verify: Verify::new(&scenario),
@@ -82,6 +86,7 @@ impl World {
             breach: None,
             healed_ms: None,
             began: interpose::real_now(),
+            writers: Vec::new(),
             providers: Vec::new(),
             timetable: Timetable::default(),
             progress,
@@ -91,6 +96,7 @@ impl World {
             scenario,
         };
         world.fill_timetable();
+        world.prepare_letters();
         world
     }
 
@@ -155,6 +161,11 @@ impl World {
             Action::EndSession { host, life } => self.end_session(now_ms, host, life),
             Action::Event(index) => self.event(now_ms, index),
             Action::Chat(index) => self.chat(now_ms, index),
+            Action::Write(index) => self.write(now_ms, index),
+            Action::AskLoad => {
+                self.timetable.add(now_ms + LOAD_MS, Action::AskLoad);
+                self.ask_load();
+            }
             Action::Provide(key) => self.provide(key),
             Action::Lookup => self.lookup(now_ms),
             Action::Sample => {
@@ -173,7 +184,7 @@ impl World {
 
     async fn start(&mut self, now_ms: u64, host: usize) -> Result<(), RunError> {
         self.trace.lock().note(now_ms, "start", host as u64);
-        if let Some(breach) = self.lost_by(now_ms, host) {
+        if let Some(breach) = self.lost_by(now_ms, host).or_else(|| self.letters_lost_by(now_ms, host)) {
             self.breach = Some(breach);
             return Ok(());
         }
@@ -225,13 +236,13 @@ impl World {
             What::Partition { sides } => {
                 let parts: Vec<Vec<_>> = sides.iter().map(|names| self.population.on_side(names)).collect();
                 self.network.partition(&parts);
-                self.verify.partitioned = true;
+                self.verify.part(now_ms, true);
                 let named: Vec<String> = sides.iter().map(|side| side.join("+")).collect();
                 format!("partition: {}", named.join(" | "))
             }
             What::Heal => {
                 self.network.heal();
-                self.verify.partitioned = false;
+                self.verify.part(now_ms, false);
                 self.healed_ms = Some(now_ms);
                 "heal".into()
             }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use node::model::DirectState;
+
 use crate::report::Mark;
 
 /// Deeds kept of each host, and events of the scenario told with them; older ones are forgotten. 40 bytes each.
@@ -24,6 +26,14 @@ pub enum Deed {
     Refused,
     /// A message was shown to its user.
     Shown([u8; 32]),
+    /// It acknowledged a direct message of its user, to another host.
+    Wrote(u32),
+    /// It did not take a direct message of its user.
+    NotWritten,
+    /// It showed its user a direct message, from another host.
+    Got(u32),
+    /// It told its user how far a direct message to another host is.
+    Told(u32, DirectState),
     /// It connected to another host.
     Connected(u32),
     /// Its last connection to another host closed.
@@ -77,6 +87,10 @@ fn describe(deed: Deed, name: impl Fn(usize) -> String) -> String {
         Deed::Said(id) => format!("said {}", short(id)),
         Deed::Refused => "refused to say something".into(),
         Deed::Shown(id) => format!("showed {}", short(id)),
+        Deed::Wrote(host) => format!("wrote to {}", name(host as usize)),
+        Deed::NotWritten => "did not take a direct message".into(),
+        Deed::Got(host) => format!("showed a direct message from {}", name(host as usize)),
+        Deed::Told(host, state) => format!("told that a direct message to {} is {state:?}", name(host as usize)),
         Deed::Connected(host) => format!("connected to {}", name(host as usize)),
         Deed::Disconnected(host) => format!("lost {}", name(host as usize)),
     }

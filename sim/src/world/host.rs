@@ -7,7 +7,7 @@ use node::{
     handle::Handle,
     swarm::{self, DirectSettings, Parts, Resources, Settings, StartError},
 };
-use proto::{channel::RoomName, ids::LogId, signature::Verifier};
+use proto::{channel::RoomName, direct::mailbox, ids::LogId, signature::Verifier};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
@@ -39,6 +39,8 @@ pub struct Host {
     pub keypair: Keypair,
     /// Indices of the rooms it is in.
     pub rooms: Vec<usize>,
+    /// Whether it keeps direct messages for others.
+    pub is_mailbox: bool,
     /// What survives.
     pub disk: Disk,
     /// Its clock.
@@ -74,6 +76,7 @@ impl Host {
             net,
             keypair: chosen.unwrap_or_else(|| keypair(rng.random())),
             rooms,
+            is_mailbox: settings.mailbox,
             disk: Disk::new(settings.disk, LogId(rng.random()), rng.random()),
             clock: HostClock::new(start, &settings.clock, skew, drift),
             life: None,
@@ -136,7 +139,10 @@ impl Host {
                 connections: tuning.connections(),
                 resources: tuning.resources(),
                 closed_network: false,
-                direct: DirectSettings::default(),
+                direct: DirectSettings {
+                    mailbox: self.is_mailbox.then(mailbox::Settings::default),
+                    ..DirectSettings::default()
+                },
             },
             transports: Arc::new(network.transports(self.net)),
             store,

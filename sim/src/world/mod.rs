@@ -8,6 +8,7 @@
 //! | `population` | who is up, starting and ending hosts |
 //! | `host`, `clock`, `disk`, `tasks` | one host: what a node is built of |
 //! | `shared`, `ledger`, `history` | what nodes report: said, shown, connected |
+//! | `letters`, `mail` | direct messages: writing them, and the account of them |
 //! | `trace`, `gossip` | what is read off the wire: the hash of the run, copies of messages |
 //! | `verify` | the invariants |
 //! | `samples`, `outcome` | the report |
@@ -16,6 +17,8 @@
 //! |---|---|
 //! | what a node acknowledged is on its disk, whatever happened to it | whenever a host starts again, and at the end |
 //! | no message is shown to a user twice | at every message |
+//! | a direct message is with its recipient once, is what its author wrote, is lost by nobody, and is as far as its author is told | at every message, whenever a host starts again, and at the end |
+//! | a direct message arrives within [`crate::scenario::Invariants::deliver_s`] in which nothing was in its way | every second |
 //! | hosts of a room that can talk hold the same within [`crate::scenario::Invariants::converge_s`] of quiet | every second of quiet, and at the end |
 //!
 //! A breach ends the run. Its report names the seed, the time, and what the hosts concerned did last.
@@ -27,6 +30,8 @@ mod gossip;
 mod history;
 mod host;
 mod ledger;
+mod letters;
+mod mail;
 mod outcome;
 mod population;
 mod runtime;

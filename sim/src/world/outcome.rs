@@ -41,6 +41,7 @@ impl World {
         self.cost(&mut figures, virtual_s, real_s, cpu);
         self.presence(&mut figures).await;
         self.bans(&mut figures).await;
+        self.letters(&mut figures).await;
         Report {
             scenario: self.scenario.name.clone(),
             summary: self.scenario.summary.clone(),
@@ -83,6 +84,9 @@ impl World {
             add("hosts", at_s, last.hosts as f64);
             add("connections", at_s, last.connections);
             add("different", at_s, last.different as f64);
+            if !self.scenario.workload.direct.is_empty() {
+                add("undelivered", at_s, last.undelivered as f64);
+            }
             add("bytes_per_host_s", at_s, sum(|sample| sample.bytes) / seconds / last.hosts.max(1) as f64);
             let first = sum(|sample| sample.first_copies);
             if first > 0.0 {
@@ -335,7 +339,7 @@ fn add(a: (usize, usize), b: (usize, usize)) -> (usize, usize) {
 }
 
 /// The value below which a share of sorted values lies.
-fn quantile(sorted: &[u64], share: f64) -> Option<u64> {
+pub(super) fn quantile(sorted: &[u64], share: f64) -> Option<u64> {
     let last = sorted.len().checked_sub(1)?;
     sorted.get((last as f64 * share).ceil() as usize).copied()
 }

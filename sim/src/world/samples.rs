@@ -22,6 +22,8 @@ pub struct Sample {
     pub further_copies: u64,
     /// Hosts whose room differs from what most of its hosts hold, over all rooms.
     pub different: usize,
+    /// Direct messages that were acknowledged and have not arrived.
+    pub undelivered: usize,
 }
 
 /// The samples of a run: one for each second of it.
@@ -48,6 +50,7 @@ impl Samples {
         let up: Vec<usize> = population.up().collect();
         let notes = shared.lock();
         let connected: usize = up.iter().map(|host| notes.connected[*host].len()).sum();
+        let undelivered = notes.mail.pending().len();
         drop(notes);
         let (first_copies, further_copies) = trace.lock().copies.take();
         let bytes = network.bytes_sent();
@@ -59,6 +62,7 @@ impl Samples {
             first_copies,
             further_copies,
             different: different(now_ms, population).len(),
+            undelivered,
         });
         self.bytes_before = bytes;
     }

@@ -6,11 +6,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use node::{handle::Handle, model::NodeEvent};
+use node::{
+    handle::Handle,
+    letters::records::Place,
+    model::{DirectMessage, NodeEvent},
+};
 use proto::channel::RoomName;
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
-use super::{history::Deed, ledger::Ledger};
+use super::{history::Deed, ledger::Ledger, mail::Mail};
 
 /// One lookup and what came of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,6 +33,8 @@ pub struct Lookup {
 pub struct Notes {
     /// What was said and shown.
     pub ledger: Ledger,
+    /// What was written to whom.
+    pub mail: Mail,
     /// By host, the hosts it is connected to.
     pub connected: Vec<BTreeSet<u32>>,
     /// Lookups in the order in which they began. One that has not ended has found nothing.
@@ -55,11 +61,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Empty notes on hosts with these peer ids.
-    pub fn new(start: Instant, peer_ids: Vec<String>) -> Self {
+    /// Empty notes on hosts with these names and peer ids.
+    pub fn new(start: Instant, names: Vec<String>, peer_ids: Vec<String>) -> Self {
         let hosts = peer_ids.len();
         let notes = Notes {
             ledger: Ledger::new(hosts),
+            mail: Mail::new(names, peer_ids.clone()),
             connected: vec![BTreeSet::new(); hosts],
             lookups: Vec::new(),
             left: Vec::new(),
@@ -91,6 +98,7 @@ impl Shared {
                         self.lock().ledger.shown(self.now_ms(), host, id);
                     }
                 }
+                Ok(NodeEvent::Direct(message)) => self.shown(host, &handle, message),
                 Ok(event) => self.note(host, event),
                 Err(RecvError::Lagged(_)) => {
                     // What is retained is in the history, too.
@@ -100,6 +108,27 @@ impl Shared {
                 Err(RecvError::Closed) => return,
             }
         }
+    }
+
+    /// A direct message became durable on a host's disk.
+    pub fn stored(&self, host: usize, place: Place, message: &DirectMessage) {
+        let now_ms = self.now_ms();
+        self.lock().mail.stored(now_ms, host, place, message);
+    }
+
+    /// A node shows its user a direct message. Every other user reads what comes.
+    fn shown(&self, host: usize, handle: &Handle, message: DirectMessage) {
+        let now_ms = self.now_ms();
+        let mut notes = self.lock();
+        let Some(author) = notes.mail.shown(now_ms, host, &message) else { return };
+        notes.ledger.history.note(host, now_ms, Deed::Got(author as u32));
+        let Some(from) = message.from.parse().ok().filter(|_| host.is_multiple_of(2)) else { return };
+        notes.mail.read(author, host);
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            // `Err` when the node stops, or its disk refuses; then the message is as unread as before.
+            let _ = handle.mark_read(from).await;
+        });
     }
 
     fn note(&self, host: usize, event: NodeEvent) {
@@ -116,6 +145,12 @@ impl Shared {
                 if let Some(&other) = notes.by_peer_id.get(&peer_id) {
                     notes.connected[host].remove(&other);
                     notes.ledger.history.note(host, now_ms, Deed::Disconnected(other));
+                }
+            }
+            NodeEvent::DirectState { id, state, .. } => {
+                if let Some(number) = notes.mail.told(now_ms, host, &id, state) {
+                    let to = notes.mail.letters()[number].to as u32;
+                    notes.ledger.history.note(host, now_ms, Deed::Told(to, state));
                 }
             }
             _ => {}

@@ -18,6 +18,10 @@ pub enum Action {
     Event(usize),
     /// The next message of a chat of the workload, by index.
     Chat(usize),
+    /// The next direct message of a kind of the workload, by index.
+    Write(usize),
+    /// All hosts are asked what they keep of direct messages.
+    AskLoad,
     /// Hosts provide a key, by index.
     Provide(usize),
     /// The next lookup.

@@ -10,6 +10,8 @@ const TOLD: usize = 3;
 pub struct Verify {
     /// Whether the network is in parts.
     pub partitioned: bool,
+    /// When the network last fell into parts or became one.
+    pub parted_ms: u64,
     /// Milliseconds of quiet after which all must be equal; `None` is never.
     quiet_ms: Option<u64>,
     disturbed_ms: u64,
@@ -19,12 +21,17 @@ impl Verify {
     /// As the scenario asks for.
     pub fn new(scenario: &Scenario) -> Self {
         let quiet_ms = scenario.quiet_s().map(|quiet_s| quiet_s * 1_000);
-        Self { partitioned: false, quiet_ms, disturbed_ms: 0 }
+        Self { partitioned: false, parted_ms: 0, quiet_ms, disturbed_ms: 0 }
     }
 
     /// Something was said, or somebody came or went.
     pub fn disturbed(&mut self, now_ms: u64) {
         self.disturbed_ms = now_ms;
+    }
+
+    /// The network fell into parts, or is one again.
+    pub fn part(&mut self, now_ms: u64, partitioned: bool) {
+        (self.partitioned, self.parted_ms) = (partitioned, now_ms);
     }
 
     fn must_be_equal(&self, now_ms: u64) -> bool {
@@ -44,6 +51,9 @@ impl World {
             );
             return Some(self.breach(now_ms, "no message is shown to a user twice", detail, &[host, author]));
         }
+        if let Some(breach) = self.letters_now(now_ms) {
+            return Some(breach);
+        }
         self.verify.must_be_equal(now_ms).then(|| self.unequal(now_ms)).flatten()
     }
 
@@ -52,7 +62,8 @@ impl World {
         let now_ms = self.shared.now_ms();
         // Of hosts that are down, too: what they acknowledged they must still have.
         let mut honest = (0..self.population.hosts.len()).filter(|host| self.population.is_honest(*host));
-        self.verify_now(now_ms).or_else(|| honest.find_map(|host| self.lost_by(now_ms, host)))
+        let lost = |host| self.lost_by(now_ms, host).or_else(|| self.letters_lost_by(now_ms, host));
+        self.verify_now(now_ms).or_else(|| honest.find_map(lost))
     }
 
     /// What a host acknowledged and no longer holds.
@@ -85,7 +96,7 @@ impl World {
         Some(self.breach(now_ms, "hosts that can talk hold the same", detail, &hosts))
     }
 
-    fn breach(&self, now_ms: u64, invariant: &str, detail: String, hosts: &[usize]) -> Breach {
+    pub(super) fn breach(&self, now_ms: u64, invariant: &str, detail: String, hosts: &[usize]) -> Breach {
         let mut named = hosts.to_vec();
         named.dedup();
         let history = &self.shared.lock().ledger.history;

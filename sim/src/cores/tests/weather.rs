@@ -39,6 +39,7 @@ fn group(name: &'static str) -> impl Strategy<Value = Group> {
             churn,
             clock,
             disk,
+            mailbox: false,
             hostile: None,
         },
     )
@@ -83,9 +84,9 @@ fn weather() -> impl Strategy<Value = Scenario> {
             settle_s: 65,
             network,
             groups: vec![east, west],
-            workload: Workload { chat: vec![chat], lookups: None },
+            workload: Workload { chat: vec![chat], ..Workload::default() },
             events,
-            invariants: Invariants { converge_s: 60 },
+            invariants: Invariants::default(),
             checks: Vec::new(),
         },
     )

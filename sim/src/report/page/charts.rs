@@ -24,6 +24,7 @@ const PLANS: &[Plan] = &[
     plan("Hosts up", &[("hosts", "")]),
     plan("Connections of a host", &[("connections", "")]),
     plan("Sent by a host", &[("bytes_per_host_s", "")]),
+    plan("Direct messages on their way", &[("undelivered", "")]),
     plan("Lookups that found", &[("lookups_found", "")]),
     plan("Time of a lookup", &[("lookup_p50_ms", "")]),
 ];

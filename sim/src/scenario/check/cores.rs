@@ -28,6 +28,9 @@ pub fn check(scenario: &Scenario, findings: &mut Findings) {
         if group.down_kbit_s != 0 {
             cannot(at.to("down_kbit_s"), "bandwidth");
         }
+        if group.mailbox {
+            cannot(at.to("mailbox"), "mailboxes");
+        }
         if !group.rooms.is_empty() {
             cannot(at.to("rooms"), "rooms besides the lobby");
         }
@@ -37,6 +40,9 @@ pub fn check(scenario: &Scenario, findings: &mut Findings) {
         if !lobby {
             cannot(Path::top("workload").to("chat").to(index).to("room"), "rooms besides the lobby");
         }
+    }
+    if !scenario.workload.direct.is_empty() {
+        cannot(Path::top("workload").to("direct"), "direct messages");
     }
     if scenario.workload.lookups.is_some() {
         cannot(Path::top("workload").to("lookups"), "Kademlia");

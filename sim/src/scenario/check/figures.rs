@@ -52,6 +52,10 @@ fn measured(scenario: &Scenario, check: &Check, at: &Path, findings: &mut Findin
         "nothing that heals; add an [[event]] with do = \"heal\""
     } else if name == "banned_hostile" && scenario.groups.iter().all(|group| group.hostile.is_none()) {
         "no hostile group; add `hostile` to one"
+    } else if name.starts_with("direct") && scenario.workload.direct.is_empty() {
+        "nobody who writes direct messages; add [[workload.direct]]"
+    } else if name.starts_with("mailbox") && !scenario.groups.iter().any(|group| group.mailbox) {
+        "no mailboxes; set mailbox = true in a group"
     } else if MEASURED_BY_TALK.contains(&name) && scenario.workload.chat.is_empty() {
         "nobody who talks; add [[workload.chat]]"
     } else if MEASURED_BY_TALK.contains(&name) && name != "delivered" && scenario.honest_hosts() < 2 {

@@ -53,6 +53,10 @@ fn one(scenario: &Scenario, group: &Group, at: &Path, findings: &mut Findings) {
     }
     clock(&group.clock, &at.to("clock"), findings);
     disk(&group.disk, &at.to("disk"), findings);
+    if group.mailbox && group.hostile.is_some() {
+        let message = "hostile hosts keep nothing for others; leave it out, or set hostile.kind = \"lying-mailbox\"";
+        findings.say(at.to("mailbox"), message);
+    }
     if let Some(it) = &group.hostile {
         hostile(scenario, it, &at.to("hostile"), findings);
     }
@@ -152,6 +156,7 @@ fn hostile(scenario: &Scenario, hostile: &Hostile, at: &Path, findings: &mut Fin
                 findings.rate(at.to("rate_per_s"), *rate_per_s, MAX_HOSTILE_PER_S);
             }
         }
+        Hostile::LyingMailbox { lie: _ } => {}
         Hostile::SybilKey { room } => {
             if let Err(error) = room.parse::<RoomName>() {
                 findings.say(at.to("room"), error.to_string());

@@ -51,6 +51,14 @@ pub const MAX_SYNC_MS: u64 = 60_000;
 pub const MAX_CHAT_PER_S: f64 = 1_000.0;
 /// Characters of a message, at most: what fits in one event.
 pub const MAX_CHAT_BYTES: usize = proto::chat::MAX_TEXT_BYTES;
+/// Kinds of direct messages, at most.
+pub const MAX_DIRECTS: usize = 64;
+/// Direct messages a second of one kind, over all hosts that write, at most.
+pub const MAX_DIRECT_PER_S: f64 = 1_000.0;
+/// Characters of a direct message, at least: each says who wrote it to whom, by which it is told from all others.
+pub const MIN_DIRECT_BYTES: usize = 40;
+/// Characters of a direct message, at most: what fits in one letter.
+pub const MAX_DIRECT_BYTES: usize = proto::direct::letter::MAX_TEXT_BYTES;
 /// Messages a second of one hostile host, at most.
 pub const MAX_HOSTILE_PER_S: f64 = 10_000.0;
 /// Lookups a second, over all hosts, at most.

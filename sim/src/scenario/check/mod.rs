@@ -5,6 +5,7 @@
 //! | `limits` | the bounds of every number |
 //! | `hosts` | groups: who joins through whom, how they come and go, what is wrong with them |
 //! | `happenings` | talk, lookups, events |
+//! | `letters` | direct messages |
 //! | `figures` | the checks that the scenario makes of its own report |
 //! | `cores` | what the level `cores` cannot do |
 //!
@@ -14,6 +15,7 @@ mod cores;
 mod figures;
 mod happenings;
 mod hosts;
+mod letters;
 pub mod limits;
 
 use std::{collections::BTreeSet, fmt::Display, ops::RangeInclusive};
@@ -80,6 +82,7 @@ pub fn findings(scenario: &Scenario) -> Vec<Finding> {
     node(scenario.node, &mut findings);
     hosts::check(scenario, &mut findings);
     happenings::check(scenario, &mut findings);
+    letters::check(scenario, &mut findings);
     figures::check(scenario, &mut findings);
     if scenario.level == Level::Cores {
         cores::check(scenario, &mut findings);
@@ -157,7 +160,9 @@ fn top(scenario: &Scenario, findings: &mut Findings) {
         );
         findings.say(Path::top("settle_s"), message);
     }
-    findings.within(Path::top("invariants").to("converge_s"), scenario.invariants.converge_s, 0..=MAX_DURATION_S);
+    let at = Path::top("invariants");
+    findings.within(at.to("converge_s"), scenario.invariants.converge_s, 0..=MAX_DURATION_S);
+    findings.within(at.to("deliver_s"), scenario.invariants.deliver_s, 0..=MAX_DURATION_S);
 }
 
 fn network(network: &Network, findings: &mut Findings) {

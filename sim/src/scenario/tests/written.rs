@@ -39,6 +39,7 @@ fn a_hostile() -> impl Strategy<Value = Hostile> {
         (0u64..60).prop_map(|from_s| Hostile::Eclipse { target: "members".into(), from_s }),
         (0u64..60, 0.0..10.0).prop_map(|(from_s, rate_per_s)| Hostile::Withhold { from_s, rate_per_s }),
         "[a-z ]{0,8}x".prop_map(|room| Hostile::SybilKey { room }),
+        prop::option::of(prop::sample::select(Lie::ALL.to_vec())).prop_map(|lie| Hostile::LyingMailbox { lie }),
     ]
 }
 
@@ -66,6 +67,8 @@ prop_compose! {
         rooms in prop::collection::btree_set("[a-z]{1,3}x", 0..3),
         until_s in prop::option::of(100u64..200),
         lookups in prop::option::of(1usize..100),
+        direct in prop::option::of((40usize..1000, 0usize..1000, prop::option::of(100u64..200))),
+        mailbox in any::<bool>(),
     ) -> Scenario {
         let mut scenario = parse(SMALL, &["workload.chat.0.by=members"]).unwrap();
         scenario.seed = seed;
@@ -74,12 +77,22 @@ prop_compose! {
         scenario.groups[0].rooms = rooms.into_iter().collect();
         scenario.groups[0].clock = Clock { skew_ms: clock.0, offset_ms: clock.1, drift_ppm: clock.2 };
         scenario.groups[0].disk.sync_ms = sync_ms;
+        scenario.groups[0].mailbox = mailbox;
         scenario.groups[1].count = counts.1;
         scenario.groups[1].churn = churn;
         scenario.groups[1].nat = nat;
         scenario.groups[1].hostile = hostile;
         scenario.events = events;
         scenario.workload.chat[0].until_s = until_s;
+        scenario.workload.direct = direct.into_iter().map(|(bytes, friends, until_s)| Direct {
+            rate_per_s: 0.01,
+            bytes,
+            by: Some("members".into()),
+            to: None,
+            friends: friends.min(counts.0 - 1),
+            from_s: 9,
+            until_s,
+        }).collect();
         scenario.workload.lookups = lookups.map(|keys| Lookups { keys, providers: 1, rate_per_s: 0.3, from_s: 60 });
         scenario
     }
