@@ -7,6 +7,7 @@
 //! | collector | inbox | letters that came from mailboxes |
 //! | inbox | collector | which of them may be discarded there |
 //! | inbox | outbox | receipts, of others and for others |
+//! | outbox | inbox | which of them are durable, or sent |
 //! | outbox, collector | `finding`, `anonymous`, `questions` | whom to find, and what to ask |
 
 use libp2p::PeerId;
@@ -142,6 +143,14 @@ impl Direct {
                 self.callers.reached(cx, to, seq, id, state);
             }
             Output::Read { to, through } => self.callers.read(cx, to, through),
+            Output::ReceiptNoted { from, receipt } => {
+                let (now, machines) = (cx.now, &mut self.machines);
+                machines.inbox.handle(now, &machines.keys, inbox::Input::ReceiptNoted { from, receipt });
+            }
+            Output::ReceiptSent { to, receipt } => {
+                let (now, machines) = (cx.now, &mut self.machines);
+                machines.inbox.handle(now, &machines.keys, inbox::Input::ReceiptSent { to, receipt });
+            }
             Output::Ask { to, request, question } => match to.peer_id() {
                 Some(peer) => self.questions.ask(cx.behaviour, peer, Asker::Outbox(request), question),
                 None => self.machines.outbox.handle(cx.now, outbox::Input::RequestFailed { request }),
