@@ -8,7 +8,7 @@
 //! | at least [`PREFIX_CHARS`] characters of a peer id's beginning | last |
 //!
 //! Of the first line that fits anybody, it has to fit one alone. Names are compared without regard to case, peer ids with it. The `12D3KooW`
-//! with which all peer ids begin may be left out and does not count.
+//! with which all peer ids begin may be left out and does not count; if it is there, any number of characters will do.
 //!
 //! A display name is free to choose. One that looks like a part of somebody else's peer id makes that part ambiguous, so that nobody
 //! gets what was meant for another by taking on such a name; and it never takes the place of a contact's name.
@@ -138,12 +138,14 @@ fn folded(name: &str) -> String {
     name.to_lowercase()
 }
 
-/// Whether a peer id begins with `text`, which is at least so long, not counting what all have in common.
+/// Whether a peer id begins with `text`, which is at least so long, not counting what all have in common. One that begins with that can only
+/// be meant as a peer id, and may be as short as one likes.
 fn begins(peer_id: &str, text: &str, at_least: usize) -> bool {
     let own_part = |id: &str| id.strip_prefix(COMMON_PREFIX).map(str::to_owned);
-    let given = own_part(text).unwrap_or_else(|| text.to_owned());
+    let given = own_part(text);
+    let long_enough = given.is_some() || text.len() >= at_least;
     let of = own_part(peer_id).unwrap_or_else(|| peer_id.to_owned());
-    given.len() >= at_least && of.starts_with(&given)
+    long_enough && of.starts_with(given.as_deref().unwrap_or(text))
 }
 
 fn ambiguous(text: &str, several: &[&Person]) -> NobodyMeant {
@@ -224,16 +226,17 @@ mod tests {
     fn people_are_found_by_name_in_any_case_and_by_either_end_of_their_peer_id() {
         let people = [person(1, Some("Ada Lovelace"), &["countess"]), person(2, None, &["Jürgen"])];
         let id = peer(2).to_string();
-        for text in ["jürgen", "JÜRGEN", short_id(&id), &id[8..12], &id[8..20], &id[..12], &id[..40]] {
+        for text in ["jürgen", "JÜRGEN", short_id(&id), &id[8..12], &id[8..20], &id[..11], &id[..40]] {
             assert_eq!(meant(text, &people), Ok(peer(2)), "{text}");
         }
         for text in ["ada lovelace", " Ada Lovelace ", "Countess"] {
             assert_eq!(meant(text, &people), Ok(peer(1)), "{text}");
         }
-        for text in ["ada", "12D3KooW", &id[8..11], &id[..11], &id[8..20].to_lowercase(), &id[20..30]] {
+        for text in ["ada", &id[8..11], &id[8..20].to_lowercase(), &id[20..30]] {
             assert!(matches!(meant(text, &people), Err(NobodyMeant::Unknown(_))), "{text}");
         }
         assert_eq!(meant("  ", &people), Err(NobodyMeant::Empty));
+        is_ambiguous("12D3KooW", &people, &[1, 2]);
     }
 
     #[test]

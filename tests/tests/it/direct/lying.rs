@@ -29,6 +29,9 @@ async fn one(lie: Lie) {
     has_mailbox(&eve).await;
     let mut ada = Node::start(NodeOptions::named(&format!("ada-{lie:?}")).joining(&bob)).await;
     connected_to(&ada, 1, seconds(30)).await;
+    // The liar helps nobody to find anybody.
+    bob.stay();
+    ada.stay();
     let mut written = vec!["first".to_owned()];
     ada.api().write(bob.peer_id(), "first").await.unwrap();
     all_are(&ada, 1, DirectState::Delivered, seconds(30)).await;
