@@ -190,6 +190,7 @@ impl Room {
             Topic::Presence(request) => {
                 self.presence.handle(cx.now, presence::Input::Request { from, request, token });
             }
+            Topic::Sealed(_) => cx.calls.answer(cx.behaviour, token, topic.unavailable()),
         }
         self.drain(cx);
     }
