@@ -197,7 +197,7 @@ impl Handle {
         let limit = limit.min(MAX_HISTORY_LIMIT);
         let (reply, answer) = oneshot::channel();
         let before_point = before.map_or(Before::Time(due), Before::Event);
-        self.store.submit(Request::History { channel: room.channel(), before: before_point, limit, reply })?;
+        self.store.submit(Request::History { channels: vec![room.channel()], before: before_point, limit, reply })?;
         let page = answer.await.map_err(|_| StoreError::Closed)??;
         let events = match (page, before) {
             (Some(events), _) => events,
