@@ -102,6 +102,8 @@ fn answer(command: Command) {
         | Command::Shutdown(answer) => drop(answer.send(Ok(()))),
         // No route asks for it.
         Command::FindProviders(_, _, answer) => drop(answer.send(Err(CallError::Stopped))),
+        // Whoever waits is told that the node is stopping.
+        Command::Private(_) => {}
         Command::Say(room, text, answer) => drop(answer.send(said(room, &text))),
         command => direct::answer(command),
     }
@@ -125,6 +127,7 @@ impl Fixture {
             commands,
             events: events.clone(),
             store: Arc::new(EmptyStore),
+            private: watch::channel(Default::default()).1,
             clock: Arc::new(SystemClock::default()),
         };
         tokio::spawn(async move {
