@@ -131,7 +131,8 @@ fn reads(criterion: &mut Criterion) {
         bencher.iter(|| ask(&open(&path).store, |reply| Request::Close { reply }));
     });
     let store = open(&path).store;
-    let page = |before| ask(&store, |reply| Request::History { channel: ROOM, before, limit: 50, reply }).unwrap();
+    let page =
+        |before| ask(&store, |reply| Request::History { channels: vec![ROOM], before, limit: 50, reply }).unwrap();
     let newest = page(Before::Time(Timestamp(u64::MAX)));
     let middle = page(Before::Time(Timestamp(newest[0].event.hlc.0 / 2)))[0].id;
     group.bench_function("the newest 50", |bencher| {

@@ -1,6 +1,7 @@
 //! How the rest of the program talks to the swarm task: typed calls over a bounded queue.
 
 mod direct;
+mod private;
 
 use std::sync::Arc;
 
@@ -12,12 +13,12 @@ use proto::{
     hlc::{MAX_ADVANCE_MS, Timestamp},
     ids::{Author, EventId},
 };
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
     model::{DirectMessage, Found, Member, Message, NodeEvent, Peer, Person, Room, Status},
     store::{Before, Request, Store, StoreError},
-    swarm::lookups,
+    swarm::{lookups, private as private_rooms},
     view,
 };
 
@@ -73,6 +74,9 @@ pub enum CallError {
     /// As many people are named or blocked as can be.
     #[error("too many people are known; remove some contacts first")]
     TooManyPeople,
+    /// A private room cannot be made, joined or changed like that.
+    #[error(transparent)]
+    PrivateRoom(#[from] proto::private::rooms::Refused),
     /// The store refused or failed; nothing was sent.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -114,6 +118,7 @@ pub(crate) enum Command {
     NameContact(Author, Option<String>, Answer<()>),
     Block(Author, bool, Answer<()>),
     RotateKey(Answer<()>),
+    Private(private_rooms::Command),
     Shutdown(Answer<()>),
 }
 
@@ -124,6 +129,8 @@ pub struct Handle {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) events: broadcast::Sender<NodeEvent>,
     pub(crate) store: Arc<dyn Store>,
+    /// Where the history of private rooms lies.
+    pub(crate) private: watch::Receiver<private_rooms::Names>,
     pub(crate) clock: Arc<dyn crate::clock::Clock>,
 }
 
@@ -197,7 +204,8 @@ impl Handle {
         let limit = limit.min(MAX_HISTORY_LIMIT);
         let (reply, answer) = oneshot::channel();
         let before_point = before.map_or(Before::Time(due), Before::Event);
-        self.store.submit(Request::History { channel: room.channel(), before: before_point, limit, reply })?;
+        let channels = self.private.borrow().get(&room).cloned().unwrap_or_else(|| vec![room.channel()]);
+        self.store.submit(Request::History { channels, before: before_point, limit, reply })?;
         let page = answer.await.map_err(|_| StoreError::Closed)??;
         let events = match (page, before) {
             (Some(events), _) => events,

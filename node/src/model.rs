@@ -1,5 +1,8 @@
 //! What the node tells its users: one set of types for the library, the HTTP API and `--json`.
 
+mod private;
+
+pub use private::{Invitation, JoinedRoom, PrivateRoom, Rotation};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -65,8 +68,10 @@ pub struct Peer {
 pub struct Room {
     /// Its name.
     pub room: String,
-    /// Its channel id, 64 hexadecimal digits.
+    /// Its channel id, 64 hexadecimal digits; of a private room, that of its current key.
     pub channel: String,
+    /// What is private about it; `null` for an open room.
+    pub private: Option<PrivateRoom>,
     /// Events held.
     pub events: u64,
     /// Members present now, this node included.
@@ -250,6 +255,13 @@ pub enum NodeEvent {
     RoomLeft {
         /// Its name.
         room: String,
+    },
+    /// A private room that this node is in has a new key.
+    RoomRotated {
+        /// Its name.
+        room: String,
+        /// How often its key was changed.
+        epoch: u32,
     },
     /// Something is wrong that a person should know: a forked log, a wrong clock, a failing disk.
     Warning {

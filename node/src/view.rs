@@ -5,9 +5,11 @@ use proto::{
     chat::{ChatMessage, check_name},
     event::{Event, SignedEvent},
     hlc::Timestamp,
+    presence::MemberInfo,
+    time::Now,
 };
 
-use crate::model::Message;
+use crate::model::{Member, Message};
 
 /// The chat message in an event; `None` for events of other kinds, and for bodies that claim to be chat and are not.
 pub fn message(room: &RoomName, signed: &SignedEvent) -> Option<Message> {
@@ -23,6 +25,18 @@ pub fn message(room: &RoomName, signed: &SignedEvent) -> Option<Message> {
         hlc: event.hlc.0,
         at: rfc3339(event.hlc),
         text: chat.text,
+    })
+}
+
+/// Somebody who is in a room; `None` for one whose key is none.
+pub fn member(room: &RoomName, now: Now, info: &MemberInfo) -> Option<Member> {
+    Some(Member {
+        room: room.to_string(),
+        peer_id: info.author.peer_id()?.to_string(),
+        name: info.profile.name.clone(),
+        status: info.profile.status.clone(),
+        is_self: info.is_self,
+        last_heard_ms: now.mono_ms.saturating_sub(info.heard_ms),
     })
 }
 

@@ -8,11 +8,14 @@ use crate::{
     presence::{self, PresenceRequest, PresenceResponse},
 };
 
+/// Bytes that a sealed question or answer may be longer than what is in it.
+pub const SEALING_BYTES: usize = 128;
+
 /// Bytes: the largest encoded question.
-pub const MAX_QUESTION_BYTES: usize = MAX_REQUEST_BYTES;
+pub const MAX_QUESTION_BYTES: usize = MAX_REQUEST_BYTES + SEALING_BYTES;
 
 /// Bytes: the largest encoded answer.
-pub const MAX_ANSWER_BYTES: usize = MAX_RESPONSE_BYTES;
+pub const MAX_ANSWER_BYTES: usize = MAX_RESPONSE_BYTES + SEALING_BYTES;
 
 const _: () = assert!(presence::MAX_REQUEST_BYTES + 64 <= MAX_QUESTION_BYTES);
 const _: () = assert!(presence::MAX_RESPONSE_BYTES + 64 <= MAX_ANSWER_BYTES);
@@ -33,6 +36,8 @@ pub enum Topic {
     Sync(SyncRequest),
     /// Who is there ([`crate::presence`]).
     Presence(PresenceRequest),
+    /// One of the above, of a private channel ([`crate::private::frames`]).
+    Sealed(#[serde(with = "serde_bytes")] Vec<u8>),
 }
 
 /// The answer to a [`Question`].
@@ -42,6 +47,9 @@ pub enum Answer {
     Sync(SyncResponse),
     /// About who is there.
     Presence(PresenceResponse),
+    /// One of the above, of a private channel ([`crate::private::frames`]). Empty: this node is not in the channel, or does not
+    /// answer more of this peer's questions now.
+    Sealed(#[serde(with = "serde_bytes")] Vec<u8>),
 }
 
 impl Topic {
@@ -50,6 +58,7 @@ impl Topic {
         match self {
             Self::Sync(_) => Answer::Sync(SyncResponse::Unavailable),
             Self::Presence(_) => Answer::Presence(PresenceResponse::Unavailable),
+            Self::Sealed(_) => Answer::Sealed(Vec::new()),
         }
     }
 }

@@ -16,6 +16,7 @@
 //! | [`direct::inbox`] | [`direct::inbox::Inbox`] | which letters to us are new, when they are acknowledged and shown |
 //! | [`direct::mailbox`] | [`direct::mailbox::Keeper`] | which letters to keep for recipients that are away |
 //! | [`direct::collecting`] | [`direct::collecting::Collector`] | which mailboxes to use, and when to ask them |
+//! | [`private::rooms`] | [`private::rooms::PrivateRooms`] | which private rooms we have, with which secrets, and whom to tell of a new one |
 //! | [`conduct`] | [`conduct::Conduct`] | how much misbehaviour is too much |
 //!
 //! **What travels**

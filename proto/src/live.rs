@@ -8,7 +8,7 @@ use crate::{
     presence::SignedAnnouncement,
 };
 
-/// Bytes: the largest gossip frame we make or take: the largest event, and the few bytes around it.
+/// Bytes: the largest gossip frame we make or take: the largest event, and the few bytes around it, sealed or not.
 pub const MAX_FRAME_BYTES: usize = MAX_EVENT_BYTES + 1024;
 
 /// Bytes of a gossip message id.

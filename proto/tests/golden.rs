@@ -47,6 +47,7 @@ fn question_name(topic: &Topic) -> &'static str {
         Topic::Sync(SyncRequest::Refused(_)) => "question.sync.refused",
         Topic::Presence(PresenceRequest::List { after: None }) => "question.presence.list.first",
         Topic::Presence(PresenceRequest::List { after: Some(_) }) => "question.presence.list.next",
+        Topic::Sealed(_) => "question.sealed",
     }
 }
 
@@ -60,6 +61,8 @@ fn answer_name(answer: &Answer) -> &'static str {
         Answer::Sync(SyncResponse::Unavailable) => "answer.sync.unavailable",
         Answer::Presence(PresenceResponse::Members { .. }) => "answer.presence.members",
         Answer::Presence(PresenceResponse::Unavailable) => "answer.presence.unavailable",
+        Answer::Sealed(frame) if frame.is_empty() => "answer.sealed.unavailable",
+        Answer::Sealed(_) => "answer.sealed",
     }
 }
 
@@ -126,11 +129,20 @@ fn vectors() -> BTreeMap<&'static str, Vec<u8>> {
     let safety_number = SafetyNumber::between(&samples::signer(1).author(), &samples::signer(2).author());
     add("safety_number", safety_number.digits().into_bytes());
     add("invite.link", samples::direct::invite().link().into_bytes());
-    add("invite.channel", samples::direct::invite().epoch().channel().0.to_vec());
+    let (first, second) = samples::direct::epochs();
+    add("invite.room", first.room().0.to_vec());
+    add("invite.channel", second.channel().0.to_vec());
+    add("live.sealed", sealed_live());
     let (questions, answers) = (samples::direct::questions(), samples::direct::answers());
     questions.iter().for_each(|question| add(direct_question_name(question), wire::encode(question)));
     answers.iter().for_each(|answer| add(direct_answer_name(answer), wire::encode(answer)));
     all
+}
+
+/// A gossip message of a private room's second epoch.
+fn sealed_live() -> Vec<u8> {
+    let live = Live::Presence(samples::announcement(Kind::Hello));
+    samples::direct::epochs().1.seal_live(&live, &mut samples::direct::rng())
 }
 
 fn file() -> PathBuf {
@@ -164,4 +176,6 @@ fn the_vectors_are_genuine() {
     let opened = samples::direct::envelope().open(recipient, [(key.seal_key().id(), &key)], &Ed25519);
     assert_eq!(opened, Ok(samples::direct::text().letter));
     assert!(samples::direct::card().verify(&Ed25519).is_ok());
+    assert!(samples::direct::invite().signed.is_genuine(&Ed25519));
+    assert!(samples::direct::epochs().1.open_live(&sealed_live()).is_ok());
 }

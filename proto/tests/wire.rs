@@ -112,6 +112,7 @@ fn question() -> impl Strategy<Value = Question> {
         key().prop_map(|key| Topic::Sync(SyncRequest::Evidence(key))),
         integer().prop_map(|ahead_ms| Topic::Sync(SyncRequest::Refused(Refusal::TooFarAhead { ahead_ms }))),
         prop::option::of(author()).prop_map(|after| Topic::Presence(PresenceRequest::List { after })),
+        prop::collection::vec(any::<u8>(), 0..300).prop_map(Topic::Sealed),
     ];
     (any::<[u8; 32]>(), topic).prop_map(|(channel, topic)| Question { channel: ChannelId(channel), topic })
 }
@@ -123,6 +124,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         Just(Answer::Sync(SyncResponse::Noted)),
         Just(Answer::Sync(SyncResponse::Unavailable)),
         Just(Answer::Presence(PresenceResponse::Unavailable)),
+        prop::collection::vec(any::<u8>(), 0..300).prop_map(Answer::Sealed),
         (prop::collection::vec(entry(), 0..5), any::<bool>())
             .prop_map(|(entries, more)| Answer::Sync(SyncResponse::Vector { entries, more })),
         prop::collection::vec(run(), 0..3).prop_map(|runs| Answer::Sync(SyncResponse::Runs(runs))),

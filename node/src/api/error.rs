@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use proto::direct::outbox::NotWritten;
+use proto::{direct::outbox::NotWritten, private::rooms::Refused};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -84,6 +84,7 @@ impl From<CallError> for ApiError {
             CallError::ContactName => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_name"),
             CallError::TooManyKeys => (StatusCode::CONFLICT, "too_many_keys"),
             CallError::TooManyPeople => (StatusCode::CONFLICT, "too_many_people"),
+            CallError::PrivateRoom(refused) => private_room(refused),
             CallError::InvalidChat(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_text"),
             CallError::Store(StoreError::DiskFull { .. }) => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
             CallError::Store(StoreError::Failed(_) | StoreError::Rejected(_)) => {
@@ -103,5 +104,21 @@ impl From<NobodyMeant> for ApiError {
             NobodyMeant::Ambiguous { .. } => (StatusCode::CONFLICT, "ambiguous_peer"),
         };
         Self::new(status, code, error.to_string())
+    }
+}
+
+fn private_room(refused: &Refused) -> (StatusCode, &'static str) {
+    match refused {
+        Refused::NameTaken(_) => (StatusCode::CONFLICT, "name_taken"),
+        Refused::KnownAs(_) => (StatusCode::CONFLICT, "known_already"),
+        Refused::Unknown(_) => (StatusCode::NOT_FOUND, "no_such_room"),
+        Refused::NotInRoom(_) => (StatusCode::NOT_FOUND, "not_in_room"),
+        Refused::NotOwner(_) => (StatusCode::FORBIDDEN, "not_owner"),
+        Refused::TooMany => (StatusCode::CONFLICT, "too_many_rooms"),
+        Refused::TooOften(_) => (StatusCode::CONFLICT, "too_many_keys"),
+        Refused::Forged => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_invitation"),
+        Refused::Outdated(_) => (StatusCode::CONFLICT, "outdated_invitation"),
+        Refused::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+        Refused::NotStored => (StatusCode::INTERNAL_SERVER_ERROR, "store_failed"),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod contacts;
 pub mod direct;
+pub mod private;
 
 use axum::{
     Json,
@@ -81,6 +82,7 @@ pub(super) fn all() -> OpenApiRouter<AppState> {
         .routes(routes!(history, say))
         .merge(direct::all())
         .merge(contacts::all())
+        .merge(private::all())
         .routes(routes!(dial))
         .routes(routes!(sync))
         .routes(routes!(shutdown))

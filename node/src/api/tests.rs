@@ -1,6 +1,7 @@
 //! The API of a fake node: calls are answered by a task on the other end of the command queue.
 
 mod direct;
+mod private;
 
 use std::sync::Arc;
 
@@ -102,6 +103,7 @@ fn answer(command: Command) {
         | Command::Shutdown(answer) => drop(answer.send(Ok(()))),
         // No route asks for it.
         Command::FindProviders(_, _, answer) => drop(answer.send(Err(CallError::Stopped))),
+        Command::Private(command) => private::answer(command),
         Command::Say(room, text, answer) => drop(answer.send(said(room, &text))),
         command => direct::answer(command),
     }
@@ -125,6 +127,7 @@ impl Fixture {
             commands,
             events: events.clone(),
             store: Arc::new(EmptyStore),
+            private: watch::channel(Default::default()).1,
             clock: Arc::new(SystemClock::default()),
         };
         tokio::spawn(async move {
@@ -337,6 +340,7 @@ async fn the_document_lists_every_route_and_every_report() {
         "get /api/v1/openapi.json",
         "get /api/v1/peers",
         "get /api/v1/people",
+        "get /api/v1/private-rooms/{room}/invite",
         "get /api/v1/rooms",
         "get /api/v1/rooms/{room}/members",
         "get /api/v1/rooms/{room}/messages",
@@ -347,6 +351,9 @@ async fn the_document_lists_every_route_and_every_report() {
         "post /api/v1/direct",
         "post /api/v1/direct/read",
         "post /api/v1/key/rotate",
+        "post /api/v1/private-rooms",
+        "post /api/v1/private-rooms/join",
+        "post /api/v1/private-rooms/{room}/rotate",
         "post /api/v1/rooms",
         "post /api/v1/rooms/{room}/messages",
         "post /api/v1/shutdown",
@@ -356,7 +363,7 @@ async fn the_document_lists_every_route_and_every_report() {
     ];
     expected.sort_unstable();
     assert_eq!(listed, expected);
-    for schema in ["Message", "DirectMessage", "Person", "Status", "NodeEvent", "Member", "ErrorBody"] {
+    for schema in ["Message", "DirectMessage", "Invitation", "Person", "Status", "NodeEvent", "Member", "ErrorBody"] {
         assert!(document["components"]["schemas"][schema].is_object(), "{schema}");
     }
     let text = document.to_string();

@@ -1,6 +1,7 @@
 //! The running node, as other programs see it: found through its data directory, called through its API.
 
 mod direct;
+mod private;
 
 use std::{path::PathBuf, time::Duration};
 

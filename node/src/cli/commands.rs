@@ -16,6 +16,7 @@ use super::{
     input,
     output::{self, Output},
     prompt::{self, Chat},
+    rooms,
 };
 use crate::{config::create_network_key, data_dir::Place};
 
@@ -38,10 +39,8 @@ pub async fn carry_out(command: Command, out: Output) -> Result<(), Failure> {
         Command::Who { target, room } => {
             out.list(&target.find()?.who(&room.room).await?, "nobody is here", output::member)
         }
-        Command::Join { target, room } => {
-            target.find()?.join(&room).await?;
-            out.show(&serde_json::json!({ "joined": room.as_str() }), |_| format!("joined {room}"))
-        }
+        Command::Room(command) => rooms::carry_out(command, out).await,
+        Command::Join { target, room, name } => rooms::join(&target, room, name, out).await,
         Command::Leave { target, room } => {
             target.find()?.leave(&room).await?;
             out.show(&serde_json::json!({ "left": room.as_str() }), |_| format!("left {room}"))

@@ -1,6 +1,8 @@
 //! What a line typed at the prompt means.
 
-use proto::channel::RoomName;
+use proto::{channel::RoomName, private::Invite};
+
+use super::rooms::Destination;
 
 /// Messages that `/history` and `/inbox` show when nobody says how many.
 const HISTORY_MESSAGES: usize = 20;
@@ -9,7 +11,8 @@ const HISTORY_MESSAGES: usize = 20;
 pub const HELP: &str = "\
 /who                who is in this room
 /rooms              the rooms you are in
-/join ROOM          join a room and switch to it
+/join ROOM          join a room and switch to it; for a private one, give the invitation
+/invite             the invitation to this private room
 /leave [ROOM]       leave a room (this one)
 /room ROOM          switch to a room you are in
 /history [N]        the last N messages of this room
@@ -35,6 +38,10 @@ pub enum Entry {
     Rooms,
     /// `/join`
     Join(RoomName),
+    /// `/join` with an invitation
+    Accept(Box<Invite>),
+    /// `/invite`
+    Invite,
     /// `/leave`, the current room when none is named
     Leave(Option<RoomName>),
     /// `/room`
@@ -56,6 +63,11 @@ pub enum Entry {
     Inbox(usize),
     /// `/quit`
     Quit,
+}
+
+/// Whether a line holds a secret that is not to be remembered: an invitation.
+pub fn is_secret(line: &str) -> bool {
+    line.split_whitespace().any(Invite::is_meant)
 }
 
 impl Entry {
@@ -86,7 +98,16 @@ impl Entry {
             "help" | "h" | "?" => Ok(Self::Help),
             "who" => Ok(Self::Who),
             "rooms" => Ok(Self::Rooms),
-            "join" => room().map(Self::Join),
+            "join" => match rest.parse::<Destination>() {
+                _ if rest.is_empty() => room().map(Self::Join),
+                Ok(Destination::Link(link)) => match link.parse() {
+                    Ok(invite) => Ok(Self::Accept(Box::new(invite))),
+                    Err(error) => Err(error.to_string()),
+                },
+                Ok(Destination::Room(_) | Destination::StandardInput) => room().map(Self::Join),
+                Err(error) => Err(error.to_string()),
+            },
+            "invite" => Ok(Self::Invite),
             "leave" if rest.is_empty() => Ok(Self::Leave(None)),
             "leave" => room().map(|room| Self::Leave(Some(room))),
             "room" => room().map(Self::Switch),
@@ -148,11 +169,18 @@ mod tests {
     }
 
     #[test]
+    fn lines_with_invitations_are_not_remembered() {
+        assert!(is_secret("/join starling:room/AAAA") && is_secret("/msg bob starling:room/AAAA"));
+        assert!(!is_secret("/join garden") && !is_secret("what is a starling:room ?"));
+    }
+
+    #[test]
     fn a_line_that_means_nothing_gets_a_hint() {
         for (line, hint) in [
             ("/frob", "/help"),
             ("/", "/help"),
             ("/join", "/join ROOM"),
+            ("/join starling:room/AAAA", "copy it again"),
             ("/history many", "/history 20"),
             ("/history 0", "/history 20"),
             ("/inbox all", "/inbox 20"),

@@ -32,7 +32,11 @@ fn too_long(bytes: &str, most: usize) -> Failure {
     Failure::Usage(format!("the message has {bytes}; at most {most} fit in one"))
 }
 
-fn read_text(input: impl Read, most: usize) -> Result<String, Failure> {
+/// At most so many bytes of text, without the line break at their end.
+///
+/// # Errors
+/// [`Failure::Usage`] when there is more; [`Failure::Failed`] when it cannot be read or is no text.
+pub fn read_text(input: impl Read, most: usize) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     // A line break at the end, and one byte more than fits.
     let limit = most as u64 + 2;

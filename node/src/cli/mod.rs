@@ -22,6 +22,7 @@ mod output;
 mod prompt;
 mod qr;
 mod reading;
+mod rooms;
 mod run;
 mod signals;
 mod terminal;
@@ -35,7 +36,12 @@ use proto::{
     ids::EventId,
 };
 
-use self::{client::Target, direct::DirectCommand, output::Output};
+use self::{
+    client::Target,
+    direct::DirectCommand,
+    output::Output,
+    rooms::{Destination, RoomCommand},
+};
 use crate::config::Options;
 
 /// Messages that `node history` shows when nobody says how many.
@@ -128,12 +134,18 @@ enum Command {
     },
     /// Show the rooms the node is in
     Rooms(Target),
+    /// Make rooms, invite into private ones, change their keys
+    #[command(subcommand)]
+    Room(RoomCommand),
     /// Join a room
     Join {
         #[command(flatten)]
         target: Target,
-        /// The room
-        room: RoomName,
+        /// The room, or an invitation to a private one; - reads it from standard input
+        room: Destination,
+        /// What to call a private room here [default: as the invitation says]
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<RoomName>,
     },
     /// Leave a room; its history stays
     Leave {
@@ -217,6 +229,7 @@ impl Command {
         match self {
             Self::Run(_) | Self::Relay(_) | Self::NetworkKey { .. } => None,
             Self::Direct(command) => Some(command.target_mut()),
+            Self::Room(command) => Some(command.target_mut()),
             Self::Chat { target, .. }
             | Self::Say { target, .. }
             | Self::History { target, .. }
@@ -273,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn direct_messages_have_commands_in_words_as_one_says_them() {
+    fn direct_messages_and_private_rooms_have_commands_in_words_as_one_says_them() {
         for words in [
             &["message", "ada", "shall", "we", "meet?"][..],
             &["message", "12D3KooW", "-"],
@@ -291,6 +304,12 @@ mod tests {
             &["contact", "verify", "ada"],
             &["key", "rotate"],
             &["relay", "--name", "always-on"],
+            &["room", "create", "garden"],
+            &["room", "create", "garden", "--private", "--json"],
+            &["room", "invite", "garden"],
+            &["room", "rotate", "garden", "--without", "eve", "--without", "mallory"],
+            &["join", "starling:room/AAAA", "--as", "shed"],
+            &["join", "-"],
         ] {
             assert!(parse(words).is_ok(), "{words:?}: {:?}", parse(words).err());
         }
@@ -319,6 +338,8 @@ mod tests {
             (&["--bootstrap", "/ip4/127.0.0.1/tpc/1"][..], "'tpc'"),
             (&["--name", ""], "name"),
             (&["join", ""], "empty"),
+            (&["room", "create", ""], "empty"),
+            (&["room", "rotate"], "ROOM"),
             (&["history", "--before", "xyz"], "64 hexadecimal digits"),
             (&["say"], "TEXT"),
             (&["message", "ada"], "TEXT"),

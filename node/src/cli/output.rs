@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::Failure;
 use crate::{
-    model::{Member, Message, NodeEvent, Peer, Room, Status},
+    model::{Member, Message, NodeEvent, Peer, PrivateRoom, Room, Status},
     people::short_id,
 };
 
@@ -141,8 +141,17 @@ pub fn room(room: &Room) -> String {
         0 => String::new(),
         count => format!(", {} taken back from authors who wrote two histories", plural(count, "log")),
     };
-    let Room { room, events, present, .. } = room;
-    format!("{}  {}, {} here{frozen}", one_line(room), plural(*events, "message"), present)
+    let Room { room, events, present, private, .. } = room;
+    let key = match private {
+        None => String::new(),
+        Some(PrivateRoom { epoch: 0, .. }) => "  (private)".into(),
+        Some(PrivateRoom { epoch, .. }) => format!("  (private, key changed {})", times(*epoch)),
+    };
+    format!("{}  {}, {} here{frozen}{key}", one_line(room), plural(*events, "message"), present)
+}
+
+fn times(count: u32) -> String {
+    if count == 1 { "once".into() } else { format!("{count} times") }
 }
 
 fn plural(count: u64, thing: &str) -> String {
@@ -196,6 +205,9 @@ pub fn notice(event: &NodeEvent, own_peer_id: &str) -> Option<String> {
         NodeEvent::Joined(member) | NodeEvent::Left(member) if member.peer_id == own_peer_id => None,
         NodeEvent::Joined(member) => Some(format!("* {} is in {}", who(&member.name, &member.peer_id), member.room)),
         NodeEvent::Left(member) => Some(format!("* {} left {}", who(&member.name, &member.peer_id), member.room)),
+        NodeEvent::RoomRotated { room, .. } => {
+            Some(format!("* {} has a new key; who was left out reads nothing new", one_line(room)))
+        }
         NodeEvent::Warning { text } => Some(format!("! {}", one_line(text))),
         _ => None,
     }

@@ -136,6 +136,15 @@ impl Session {
                 self.room = room;
                 self.show_recent(RECENT_MESSAGES).await?;
             }
+            Entry::Accept(invite) => {
+                let joined = client.join_private(&invite.link(), None).await?;
+                self.room = joined.room.parse().map_err(Failure::failed)?;
+                self.show_recent(RECENT_MESSAGES).await?;
+            }
+            Entry::Invite => {
+                let invitation = client.invitation(&self.room).await?;
+                self.terminal.print(&format!("{}\n! whoever has this link can read along", invitation.link));
+            }
             Entry::Switch(room) => {
                 if !client.rooms().await?.iter().any(|have| have.room == room.as_str()) {
                     return Err(Failure::Failed(format!("you are not in '{room}'; /join {room}")));

@@ -14,7 +14,7 @@ use std::{
 use rustyline::{DefaultEditor, ExternalPrinter, error::ReadlineError};
 use tokio::sync::mpsc;
 
-use super::Failure;
+use super::{Failure, entry::is_secret};
 
 /// Texts waiting to be printed. A terminal that is stopped (Ctrl-S) for longer loses the rest, and is told how much.
 const MAX_QUEUED_TEXTS: usize = 1_024;
@@ -123,7 +123,7 @@ fn edit_all(
         let answer = match editor.readline(&prompt) {
             Ok(line) => {
                 // Remembering what was typed is a comfort; a full disk must not end the chat.
-                if editor.add_history_entry(&line).unwrap_or(false) {
+                if !is_secret(&line) && editor.add_history_entry(&line).unwrap_or(false) {
                     let _ = editor.append_history(history_file);
                 }
                 Typed::Line(line)

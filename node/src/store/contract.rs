@@ -32,7 +32,11 @@ pub(super) fn commit(store: &dyn Store, batch: Batch) -> Result<(), StoreError> 
 }
 
 pub(super) fn history(store: &dyn Store, channel: ChannelId, before: Before, limit: usize) -> Option<Vec<SignedEvent>> {
-    ask(store, |reply| Request::History { channel, before, limit, reply }).unwrap()
+    history_of(store, vec![channel], before, limit)
+}
+
+fn history_of(store: &dyn Store, channels: Vec<ChannelId>, before: Before, limit: usize) -> Option<Vec<SignedEvent>> {
+    ask(store, |reply| Request::History { channels, before, limit, reply }).unwrap()
 }
 
 pub(super) fn all(store: &dyn Store, channel: ChannelId) -> Vec<SignedEvent> {
@@ -172,6 +176,33 @@ fn history_pages_backwards_over_several_logs_without_a_gap<B: Backend>() {
         assert_eq!(after(&*store, ROOM, Timestamp(at), usize::MAX), new);
         assert_eq!(after(&*store, ROOM, Timestamp(at), 3), new[..new.len().min(3)]);
     }
+}
+
+fn history_of_several_channels_is_one_story<B: Backend>() {
+    let mut backend = B::default();
+    let (store, _) = backend.open();
+    let channels: Vec<ChannelId> = (7..10).map(|n| ChannelId([n; 32])).collect();
+    let mut written = Vec::new();
+    for (n, channel) in channels.iter().enumerate() {
+        for author in 1..=2u8 {
+            let mut pen = Pen::new(*channel, author);
+            pen.hlc = n as u64 * 400 + u64::from(author);
+            let batch = pen.write_many(40, 100, 7);
+            written.extend(batch.clone());
+            commit(&*store, events(batch)).unwrap();
+        }
+    }
+    written.sort_by_key(|signed| signed.event.order());
+    let (mut before, mut paged) = (END, Vec::new());
+    while let Some(page) = history_of(&*store, channels.clone(), before, 17).filter(|page| !page.is_empty()) {
+        before = Before::Event(page[0].id);
+        paged.splice(0..0, page);
+    }
+    assert_eq!(paged, written);
+    let (last, first) = (written[written.len() - 1].id, written[0].id);
+    assert_eq!(history_of(&*store, vec![channels[0]], Before::Event(last), 10), None, "of another channel");
+    assert_eq!(history_of(&*store, vec![channels[0]], Before::Event(first), 10), Some(vec![]));
+    assert_eq!(history_of(&*store, vec![], END, 10), Some(vec![]));
 }
 
 fn runs_start_where_asked_end_at_a_signature_and_verify_their_chain<B: Backend>() {
@@ -381,6 +412,7 @@ macro_rules! contract {
 contract! {
     a_new_store_is_empty
     history_pages_backwards_over_several_logs_without_a_gap
+    history_of_several_channels_is_one_story
     runs_start_where_asked_end_at_a_signature_and_verify_their_chain
     runs_keep_to_the_limits_of_an_answer
     a_batch_that_does_not_fit_is_rejected_whole
@@ -424,6 +456,8 @@ fn compare(left: &dyn Store, right: &dyn Store, pens: &[Pen], pick: u64) -> Resu
             let limit = pick as usize % 13;
             prop_assert_eq!(history(left, channel, before, limit), history(right, channel, before, limit));
         }
+        let (both, end) = (vec![ROOM, ChannelId([8; 32])], Before::Event(picked.id));
+        prop_assert_eq!(history_of(left, both.clone(), end, 20), history_of(right, both, end, 20));
         let from = picked.event.hlc;
         prop_assert_eq!(after(left, channel, from, 20), after(right, channel, from, 20));
         let wants: Vec<Want> = pens.iter().map(|pen| pen.want(1 + pick % (pen.seq + 1), pen.seq)).collect();

@@ -23,6 +23,7 @@ use proto::{
 use super::{
     Batch, Before, Evidence, Head, Request, Snapshot, Store, StoreError,
     check::{Tip, check_batch},
+    end_in,
     peers::PeerTable,
     runs::Budget,
     start_of,
@@ -101,8 +102,8 @@ impl Store for MemoryStore {
         // Whoever asked may have gone; then the answer is nobody's.
         match request {
             Request::Commit { batch, reply } => drop(reply.send(contents.commit(batch))),
-            Request::History { channel, before, limit, reply } => {
-                drop(reply.send(Ok(contents.history(&channel, before, limit))));
+            Request::History { channels, before, limit, reply } => {
+                drop(reply.send(Ok(contents.history(&channels, before, limit))));
             }
             Request::After { channel, from, limit, reply } => {
                 drop(reply.send(Ok(contents.after(&channel, from, limit))));
@@ -171,15 +172,19 @@ impl Contents {
         Ok(())
     }
 
-    fn history(&self, channel: &ChannelId, before: Before, limit: usize) -> Option<Vec<SignedEvent>> {
-        let bound = match before {
-            Before::Time(time) => start_of(time),
-            Before::Event(id) => self.ids.get(&id).filter(|(home, _)| home == channel)?.1,
+    fn history(&self, channels: &[ChannelId], before: Before, limit: usize) -> Option<Vec<SignedEvent>> {
+        let (home, place) = match before {
+            Before::Time(time) => (ChannelId([0; 32]), start_of(time)),
+            Before::Event(id) => *self.ids.get(&id).filter(|(home, _)| channels.contains(home))?,
         };
-        let Some(logs) = self.channels.get(channel) else { return Some(Vec::new()) };
-        let mut page: Vec<SignedEvent> =
-            logs.order.range(..bound).rev().take(limit).filter_map(|order| logs.event(order)).collect();
-        page.reverse();
+        let mut page: Vec<SignedEvent> = Vec::new();
+        for channel in channels {
+            let Some(logs) = self.channels.get(channel) else { continue };
+            let bound = end_in(channel, &home, place);
+            page.extend(logs.order.range(..bound).rev().take(limit).filter_map(|order| logs.event(order)));
+        }
+        page.sort_by_key(|signed| (signed.event.order(), signed.event.channel));
+        page.drain(..page.len().saturating_sub(limit));
         Some(page)
     }
 

@@ -167,13 +167,19 @@ impl Batch {
 pub enum Before {
     /// Events with a timestamp before this one.
     Time(Timestamp),
-    /// Events that come before this one in the channel's order.
+    /// Events that come before this one in the channels' order.
     Event(EventId),
 }
 
 /// The smallest place in a channel's order at a time.
 fn start_of(hlc: Timestamp) -> OrderKey {
     OrderKey { hlc, author: Author([0; 32]), log: LogId(0), seq: 0 }
+}
+
+/// Where a page of several channels ends in one of them, if it ends before an event at `place` in the channel `home`: at one place, the
+/// channel with the lower id comes first.
+fn end_in(channel: &ChannelId, home: &ChannelId, place: OrderKey) -> OrderKey {
+    if channel < home { OrderKey { seq: place.seq.saturating_add(1), ..place } } else { place }
 }
 
 /// How a request is answered. A dropped receiver is fine: the answer is then nobody's.
@@ -189,11 +195,11 @@ pub enum Request {
         /// Answered once it would survive a power cut.
         reply: Reply<()>,
     },
-    /// A page of a channel's events, the newest ones before a point, returned oldest first.
+    /// A page of the events of one or more channels, the newest ones before a point, returned oldest first.
     History {
-        /// The channel.
-        channel: ChannelId,
-        /// The page ends before this. An unknown event id gives `None`.
+        /// The channels, each once. Their events are merged, by time first.
+        channels: Vec<ChannelId>,
+        /// The page ends before this. The id of an event that is in none of these channels gives `None`.
         before: Before,
         /// Events at most.
         limit: usize,

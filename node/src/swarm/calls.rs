@@ -7,6 +7,7 @@ use proto::{
     call::{Answer, Question, Topic},
     ids::ChannelId,
     log::RequestId,
+    private::QuestionName,
 };
 
 use super::{
@@ -38,6 +39,8 @@ pub struct Outbound {
     pub channel: ChannelId,
     /// Who wants to know.
     pub asker: Asker,
+    /// The question's name, if it is sealed.
+    pub question: Option<QuestionName>,
 }
 
 /// Questions under way, both ways.

@@ -87,6 +87,15 @@ pub enum Effect {
         /// What.
         text: String,
     },
+    /// Somebody is in a private room, or wrote there: for whoever may have to tell it of a new key.
+    Seen {
+        /// The room's channel.
+        channel: ChannelId,
+        /// Who.
+        who: Author,
+    },
+    /// The user was invited by somebody who may be reached there.
+    JoinThrough(Multiaddr),
     /// A ban ended.
     Unbanned {
         /// Who.

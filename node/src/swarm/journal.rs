@@ -12,6 +12,7 @@ use proto::{
     event::SignedEvent,
     ids::ChannelId,
     log::CommitId,
+    private,
 };
 use tokio::sync::oneshot;
 
@@ -20,7 +21,7 @@ use crate::{
     store::{Batch, Evidence, KnownPeer, Request, Store, StoreError, tables::EntryChange},
 };
 
-/// A commit of one of the machines of direct messages.
+/// A commit of one of the machines of direct messages, or of private rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectCommit {
     /// Our keys.
@@ -31,6 +32,8 @@ pub enum DirectCommit {
     Outbox(outbox::CommitId),
     /// What is kept for others.
     Mailbox(mailbox::CommitId),
+    /// Private rooms.
+    Private(private::rooms::CommitId),
 }
 
 /// What waits for a batch to become durable.

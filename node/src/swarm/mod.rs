@@ -5,6 +5,10 @@
 //! | `task` | the loop: one action at a time, none of which waits |
 //! | `behaviour`, `codec` | the libp2p protocols and their settings |
 //! | `rooms`, `room` | replicas and presence of the rooms joined |
+//! | `making`, `dormant` | what rooms are made of, and logs of rooms that were not made since the start |
+//! | `edge`, `sealing` | what a room sends and takes, and how it is sealed if the room is private |
+//! | `private` | which private rooms we have, and their keys |
+//! | `saying`, `refusals`, `forks` | callers of a room, peers that refuse what we say, authors that contradict themselves |
 //! | `network` | finding peers, keeping connections |
 //! | `routing` | filling Kademlia's table |
 //! | `rendezvous` | finding the members of a room |
@@ -25,19 +29,27 @@ mod calls;
 mod codec;
 mod context;
 mod direct;
+mod dormant;
+mod edge;
+mod forks;
 mod guard;
 mod journal;
 pub mod lookups;
+mod making;
 mod network;
 mod peers;
+pub mod private;
 mod providing;
 mod reach;
 mod reads;
+mod refusals;
 mod rendezvous;
 mod report;
 mod room;
 mod rooms;
 mod routing;
+mod saying;
+mod sealing;
 mod stopping;
 mod task;
 mod verdicts;
@@ -208,7 +220,9 @@ async fn build(parts: Parts, registry: Option<&mut Registry>) -> Result<Handle, 
     let signer = Signer::new(keypair.clone()).ok_or(StartError::KeyType)?;
     let profile = Profile::new(&settings.name, "").map_err(|error| StartError::Name(error.to_string()))?;
     let mut rng = StdRng::from_seed(seed);
-    let restored = direct::restore(&*store).await?;
+    let mut restored = direct::restore(&*store).await?;
+    let letters = std::mem::take(&mut restored.latest);
+    let records = private::restore(&*store).await?;
 
     let behaviour = behaviour::Behaviour::new(&keypair, rng.random(), settings.mdns, settings.resources, registry)?;
     let config = swarm::Config::with_executor(ConnectionTasks(spawn.clone()))
@@ -238,10 +252,21 @@ async fn build(parts: Parts, registry: Option<&mut Registry>) -> Result<Handle, 
         journal: journal::Journal::new(store.clone()),
         reads: reads::Reads::new(store.clone()),
         calls: calls::Calls::default(),
-        rooms: rooms::Rooms::new(snapshot.heads, profile, signer, verifier, own_log, StdRng::from_rng(&mut rng)),
+        rooms: rooms::Rooms::new(making::Making::new(
+            profile,
+            (signer.clone(), peer_id),
+            Arc::clone(&verifier),
+            (own_log, snapshot.heads),
+            StdRng::from_rng(&mut rng),
+        )),
         network: network::Network::new(now, peer_id, rng.random(), &settings, snapshot.peers),
         rendezvous: rendezvous::Rendezvous::new(StdRng::from_rng(&mut rng)),
         direct: direct::Direct::new(now, direct, restored),
+        private: private::Private::new(
+            now,
+            proto::private::rooms::Config { signer, verifier, seed: rng.random() },
+            records,
+        ),
         reach: reach::Reach::default(),
         lookups: lookups::Lookups::default(),
         guard: guard::Guard::new(),
@@ -255,9 +280,10 @@ async fn build(parts: Parts, registry: Option<&mut Registry>) -> Result<Handle, 
     let lobby = LOBBY.parse().into_iter();
     let before = rooms_before.iter().filter_map(|name| name.parse().ok());
     let wanted: Vec<RoomName> = lobby.chain(before).chain(task.settings.rooms.clone()).collect();
-    task.join_all(now, wanted);
+    task.enter(now, wanted, &letters);
+    let private = task.private.names();
     spawn.spawn(Box::pin(task.run()));
-    Ok(Handle { peer_id, commands, events: reports, store, clock })
+    Ok(Handle { peer_id, commands, events: reports, store, private, clock })
 }
 
 /// What lies at the bottom of an error: the transport's own errors only say that there is something beneath them.

@@ -31,6 +31,8 @@ const MAX_DEFERRED_READ: usize = 1_024;
 pub enum Read {
     /// Runs for a peer that asked.
     Runs {
+        /// About which channel.
+        channel: ChannelId,
         /// Its question.
         token: u64,
         /// The answer.
@@ -38,6 +40,8 @@ pub enum Read {
     },
     /// Evidence for a peer that asked.
     Evidence {
+        /// About which channel.
+        channel: ChannelId,
         /// Its question.
         token: u64,
         /// The answer.
@@ -95,12 +99,15 @@ impl Reads {
 
     /// Reads runs for a peer.
     pub fn runs(&mut self, channel: ChannelId, token: u64, wants: Vec<Want>) {
-        self.read(|reply| Request::Runs { channel, wants, reply }, move |result| Read::Runs { token, result });
+        self.read(|reply| Request::Runs { channel, wants, reply }, move |result| Read::Runs { channel, token, result });
     }
 
     /// Reads evidence for a peer.
     pub fn evidence(&mut self, channel: ChannelId, token: u64, key: LogKey) {
-        self.read(|reply| Request::Evidence { channel, key, reply }, move |result| Read::Evidence { token, result });
+        self.read(
+            |reply| Request::Evidence { channel, key, reply },
+            move |result| Read::Evidence { channel, token, result },
+        );
     }
 
     /// Reads our branch of a forked log at `seq`.

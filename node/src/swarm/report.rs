@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use libp2p::PeerId;
-use proto::{direct::inbox::Person as Stored, time::Now};
+use libp2p::{Multiaddr, PeerId, Swarm};
+use proto::{direct::inbox::Person as Stored, private::MAX_INVITE_ADDRESSES, time::Now};
 
-use super::task::Task;
-use crate::model::{Peer, Person, Refusals, Room, Status};
+use super::{behaviour::Behaviour, task::Task};
+use crate::model::{Peer, Person, PrivateRoom, Refusals, Room, Status};
 
 /// The node's own state.
 pub(super) fn status(task: &Task, now: Now) -> Status {
@@ -36,6 +36,25 @@ pub(super) fn status(task: &Task, now: Now) -> Status {
             .collect(),
         warnings: task.network.warnings().into_iter().chain(task.rooms.warnings()).collect(),
     }
+}
+
+/// Where others may reach this node, with its peer id: what it listens on, but loopback only if there is nothing else; TCP before QUIC,
+/// since UDP is blocked more often.
+pub(super) fn reached_at(swarm: &Swarm<Behaviour>) -> Vec<String> {
+    let peer_id = swarm.local_peer_id();
+    let addresses: BTreeSet<&Multiaddr> = swarm.external_addresses().chain(swarm.listeners()).collect();
+    let mut addresses: Vec<String> = addresses.iter().map(|address| address.to_string()).collect();
+    let is_local = |address: &String| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
+    if !addresses.iter().all(is_local) {
+        addresses.retain(|address| !is_local(address));
+    }
+    addresses.sort_by_key(|address| (address.starts_with("/ip6/"), !address.contains("/tcp/")));
+    addresses.truncate(MAX_INVITE_ADDRESSES);
+    let suffix = format!("/p2p/{peer_id}");
+    addresses
+        .iter()
+        .map(|address| if address.ends_with(&suffix) { address.clone() } else { address.clone() + &suffix })
+        .collect()
 }
 
 /// Known peers, connected ones first.
@@ -101,12 +120,21 @@ pub(super) fn people(task: &Task, now: Now) -> Vec<Person> {
 
 /// Rooms joined, by name.
 pub(super) fn rooms(task: &Task) -> Vec<Room> {
+    let us = proto::ids::Author::from_peer_id(task.swarm.local_peer_id());
     let show = |room: &super::room::Room| Room {
         room: room.name().to_string(),
         channel: room.channel().to_string(),
-        events: room.replica().events(),
+        private: task.private.find(room.name()).map(|record| PrivateRoom {
+            epoch: record.epoch().number(),
+            owner: record.owner().peer_id().map(|peer| peer.to_string()).unwrap_or_default(),
+            is_owner: us == Some(record.owner()),
+        }),
+        events: match task.private.find(room.name()) {
+            Some(record) => task.rooms.events_in(&record.channels()),
+            None => room.replica().events(),
+        },
         present: room.present() as u64,
-        peers: room.replica().peers().count() as u64,
+        peers: room.peers().count() as u64,
         frozen_logs: room.replica().frozen_logs(),
     };
     task.rooms.joined().into_iter().map(show).collect()

@@ -1,73 +1,66 @@
-//! One room: its replica and its presence, and what is done with what they decide.
-
-use std::collections::BTreeMap;
+//! One room: its replica and its presence, and what is done with what they decide. Of a private room, this is one epoch.
 
 use libp2p::{
     PeerId,
-    gossipsub::{IdentTopic, MessageId, PublishError},
+    gossipsub::{IdentTopic, MessageId},
 };
 use proto::{
     call::{Answer, Topic},
-    channel::RoomName,
+    channel::{LOBBY, RoomName},
     chat::ChatMessage,
-    event::Run,
-    ids::ChannelId,
+    ids::{Author, ChannelId},
     live::{Live, Verdict},
     log::{
-        self, Fork, Replica,
+        self, Replica,
         message::{Refusal, SyncResponse},
     },
     presence::{self, Presence, PresenceRequest, PresenceResponse},
+    private::rooms::Station,
     time::{Deadline, Now},
-    wire,
 };
 
 use super::{
     calls::{Asker, Outbound},
     context::{Cx, Effect},
+    edge::Edge,
+    forks,
+    refusals::Refusals,
+    saying::Saying,
+    sealing::{NoAnswer, Sealing},
     verdicts::{self, Verdicts},
 };
 use crate::{
     handle::{self, CallError},
     model::{Member, Message, NodeEvent},
-    store::{Evidence, StoreError},
+    store::StoreError,
     view,
 };
 
 /// One room.
 pub struct Room {
     name: RoomName,
-    channel: ChannelId,
-    topic: IdentTopic,
-    joined: bool,
+    edge: Edge,
+    /// In which way we are in it, if we are.
+    station: Option<Station>,
     replica: Replica,
     presence: Presence,
-    /// Callers whose message is on its way to the disk.
-    saying: BTreeMap<u64, handle::Answer<Message>>,
+    saying: Saying,
     verdicts: Verdicts,
-    next_token: u64,
-    /// Peers that refuse our events as too far in the future, and by how many milliseconds.
-    refused_by: BTreeMap<PeerId, u64>,
-    /// What went wrong when commits last failed.
-    store_error: StoreError,
+    refusals: Refusals,
 }
 
 impl Room {
     /// A room that was not joined yet.
-    pub fn new(name: RoomName, replica: Replica, presence: Presence) -> Self {
-        let channel = name.channel();
+    pub fn new(name: RoomName, channel: ChannelId, sealing: Sealing, replica: Replica, presence: Presence) -> Self {
         Self {
-            topic: IdentTopic::new(channel.topic()),
             name,
-            channel,
-            joined: false,
+            edge: Edge::new(channel, sealing),
+            station: None,
             replica,
             presence,
-            saying: BTreeMap::new(),
+            saying: Saying::default(),
             verdicts: Verdicts::default(),
-            next_token: 0,
-            refused_by: BTreeMap::new(),
-            store_error: StoreError::Closed,
+            refusals: Refusals::default(),
         }
     }
 
@@ -78,17 +71,42 @@ impl Room {
 
     /// Its channel.
     pub fn channel(&self) -> ChannelId {
-        self.channel
+        self.edge.channel()
     }
 
     /// Its topic.
     pub fn topic(&self) -> &IdentTopic {
-        &self.topic
+        self.edge.topic()
     }
 
-    /// Whether we are in it.
+    /// Whether we are in it, in whatever way.
     pub fn is_joined(&self) -> bool {
-        self.joined
+        self.station.is_some()
+    }
+
+    /// Whether we are in it so that users see it.
+    pub fn is_shown(&self) -> bool {
+        self.station == Some(Station::Member)
+    }
+
+    /// Whether only those who were invited can read it.
+    pub fn is_private(&self) -> bool {
+        self.edge.is_private()
+    }
+
+    /// Whether being in it says anything about a peer: everybody is in the lobby.
+    pub fn is_selective(&self) -> bool {
+        self.is_private() || self.name.as_str() != LOBBY
+    }
+
+    /// Whether a peer that is in it, as gossip says, is known to be let in.
+    pub fn is_member(&self, peer: &PeerId) -> bool {
+        self.edge.is_member(peer)
+    }
+
+    /// Connected members.
+    pub fn peers(&self) -> impl Iterator<Item = &PeerId> {
+        self.replica.peers().filter(|peer| self.is_member(peer))
     }
 
     /// Its log.
@@ -103,23 +121,36 @@ impl Room {
 
     /// The largest number of milliseconds by which a peer finds our clock ahead, and how many peers do.
     pub fn refusals(&self) -> Option<(u64, usize)> {
-        Some((*self.refused_by.values().max()?, self.refused_by.len()))
+        self.refusals.worst()
     }
 
-    /// We come in.
-    pub fn join(&mut self, cx: &mut Cx, profile: presence::Profile) {
-        self.joined = true;
-        self.presence.handle(cx.now, presence::Input::Join(profile));
+    /// We come in, or are there in another way from now on.
+    pub fn join(&mut self, cx: &mut Cx, station: Station, profile: presence::Profile) {
+        self.station = Some(station);
+        let input = match station {
+            Station::Member => presence::Input::Join(profile),
+            Station::Quiet => presence::Input::Leave,
+        };
+        self.presence.handle(cx.now, input);
         self.drain(cx);
-        cx.report(NodeEvent::RoomJoined { room: self.name.to_string() });
     }
 
     /// We go: says goodbye.
     pub fn leave(&mut self, cx: &mut Cx) {
-        self.joined = false;
+        self.station = None;
         self.presence.handle(cx.now, presence::Input::Leave);
         self.drain(cx);
-        cx.report(NodeEvent::RoomLeft { room: self.name.to_string() });
+    }
+
+    /// A private room that was left is to be joined again, by this name.
+    pub fn wake(&mut self, name: RoomName, sealing: Sealing) {
+        self.name = name;
+        self.edge.seal(sealing);
+    }
+
+    /// A private room's secret is to be gone.
+    pub fn forget_secret(&mut self) {
+        self.edge.seal(Sealing::Forgotten);
     }
 
     /// A connected peer is in the room.
@@ -131,7 +162,8 @@ impl Room {
 
     /// It is not any more, or not connected.
     pub fn peer_down(&mut self, cx: &mut Cx, peer: PeerId) {
-        self.refused_by.remove(&peer);
+        self.refusals.forget(&peer);
+        self.edge.gone(&peer);
         self.replica.handle(cx.now, log::Input::PeerDown(peer));
         self.presence.handle(cx.now, presence::Input::PeerDown(peer));
         self.drain(cx);
@@ -140,7 +172,7 @@ impl Room {
     /// Everyone who is here now, as shown to users, by name.
     pub fn members(&self, now: Now) -> Vec<Member> {
         let mut members: Vec<Member> =
-            self.presence.members(now).iter().filter_map(|member| self.member(now, member)).collect();
+            self.presence.members(now).iter().filter_map(|member| view::member(&self.name, now, member)).collect();
         members.sort_by(|a, b| (&a.name, &a.peer_id).cmp(&(&b.name, &b.peer_id)));
         members
     }
@@ -155,8 +187,7 @@ impl Room {
                 return;
             }
         };
-        let token = self.token();
-        self.saying.insert(token, answer);
+        let token = self.saying.wait(answer);
         self.replica.handle(cx.now, log::Input::Publish { token, body: chat.to_body() });
         self.drain(cx);
     }
@@ -168,12 +199,18 @@ impl Room {
     }
 
     /// A gossip message came on the room's topic.
-    pub fn gossip(&mut self, cx: &mut Cx, from: PeerId, id: MessageId, live: Live) {
+    pub fn gossip(&mut self, cx: &mut Cx, from: PeerId, id: MessageId, frame: &[u8]) {
+        let live = match self.edge.heard(frame) {
+            Ok(live) => live,
+            Err(offence) => {
+                cx.penalise(from, offence);
+                return verdicts::decide(cx, &id, &from, Verdict::Reject);
+            }
+        };
         if !self.verdicts.has_room() {
             return verdicts::decide(cx, &id, &from, Verdict::Ignore);
         }
-        let token = self.token();
-        self.verdicts.wait(token, id, from);
+        let token = self.verdicts.wait(id, from);
         match live {
             Live::Run(run) => self.replica.handle(cx.now, log::Input::Gossip { from, token, run }),
             Live::Presence(signed) => {
@@ -185,17 +222,33 @@ impl Room {
 
     /// A peer asks; the answer goes to `token`.
     pub fn asked(&mut self, cx: &mut Cx, from: PeerId, token: u64, topic: Topic) {
+        let Some(topic) = self.edge.asked(cx, from, token, &topic) else { return };
         match topic {
             Topic::Sync(request) => self.replica.handle(cx.now, log::Input::Request { from, token, request }),
             Topic::Presence(request) => {
                 self.presence.handle(cx.now, presence::Input::Request { from, request, token });
             }
+            // Nothing sealed lies in something sealed.
+            Topic::Sealed(_) => self.edge.answer(cx, token, topic.unavailable()),
         }
         self.drain(cx);
     }
 
-    /// A peer answered; `false` when the answer is of the wrong kind.
-    pub fn answered(&mut self, cx: &mut Cx, from: PeerId, asker: Asker, answer: Answer) -> bool {
+    /// Answers a peer's question.
+    pub fn answer(&mut self, cx: &mut Cx, token: u64, answer: Answer) {
+        self.edge.answer(cx, token, answer);
+    }
+
+    /// A peer answered; `false` when the answer breaks the protocol.
+    pub fn answered(&mut self, cx: &mut Cx, outbound: Outbound, answer: Answer) -> bool {
+        let Outbound { peer: from, asker, .. } = outbound;
+        let answer = match self.edge.answered(cx, &outbound, answer) {
+            Ok(answer) => answer,
+            Err(no_answer) => {
+                self.unanswered(cx, from, asker);
+                return matches!(no_answer, NoAnswer::Unavailable);
+            }
+        };
         match (asker, answer) {
             (Asker::Sync(request), Answer::Sync(response)) => {
                 self.replica.handle(cx.now, log::Input::Response { from, request, response });
@@ -226,7 +279,7 @@ impl Room {
         match result {
             Ok(()) => self.replica.handle(cx.now, log::Input::Persisted { through }),
             Err(error) => {
-                self.store_error = error.clone();
+                self.saying.store_failed(error);
                 self.replica.handle(cx.now, log::Input::PersistFailed);
             }
         }
@@ -268,47 +321,30 @@ impl Room {
     fn log_output(&mut self, cx: &mut Cx, output: log::Output) {
         use log::Output;
         match output {
-            Output::Persist { commit, events } => cx.journal.append(self.channel, commit, events),
-            Output::Gossip(run) => self.publish(cx, &Live::Run(run)),
+            Output::Persist { commit, events } => cx.journal.append(self.channel(), commit, events),
+            Output::Gossip(run) => self.edge.publish(cx, &Live::Run(run)),
             Output::Verdict { token, from: _, verdict } => self.verdicts.decide(cx, token, verdict),
             Output::Brought { by } => cx.effects.push_back(Effect::Useful { peer: by }),
             Output::Send { to, request, message } => {
-                self.ask(cx, to, Asker::Sync(request), Topic::Sync(message));
+                self.edge.ask(cx, to, Asker::Sync(request), Topic::Sync(message));
             }
-            Output::Respond { token, response } => cx.calls.answer(cx.behaviour, token, Answer::Sync(response)),
+            Output::Respond { token, response } => self.edge.answer(cx, token, Answer::Sync(response)),
             Output::ServeRuns { token, .. } | Output::ServeEvidence { token, .. } if !cx.reads.has_room() => {
-                cx.calls.answer(cx.behaviour, token, Answer::Sync(SyncResponse::Unavailable));
+                self.edge.answer(cx, token, Answer::Sync(SyncResponse::Unavailable));
             }
-            Output::ServeRuns { token, wants } => cx.reads.runs(self.channel, token, wants),
-            Output::ServeEvidence { token, key } => cx.reads.evidence(self.channel, token, key),
-            Output::Published { token, event } => {
-                if let (Some(answer), Some(message)) = (self.saying.remove(&token), view::message(&self.name, &event)) {
-                    // The caller may have gone; the message is said all the same.
-                    let _ = answer.send(Ok(message));
-                }
-            }
-            Output::PublishFailed { token, overloaded } => {
-                if let Some(answer) = self.saying.remove(&token) {
-                    let error =
-                        if overloaded { CallError::Overloaded } else { CallError::Store(self.store_error.clone()) };
-                    // The caller may have gone.
-                    let _ = answer.send(Err(error));
-                }
-            }
+            Output::ServeRuns { token, wants } => cx.reads.runs(self.channel(), token, wants),
+            Output::ServeEvidence { token, key } => cx.reads.evidence(self.channel(), token, key),
+            Output::Published { token, event } => self.saying.said(token, view::message(&self.name, &event)),
+            Output::PublishFailed { token, overloaded } => self.saying.failed(token, overloaded),
             Output::Emit(event) => {
+                self.seen(cx, event.event.author);
                 if let Some(message) = view::message(&self.name, &event) {
                     cx.report(NodeEvent::Message(message));
                 }
             }
-            Output::Fork(fork) => self.fork(cx, fork),
+            Output::Fork(fork) => forks::note(cx, &self.name, self.channel(), fork),
             Output::RefusedByPeer { peer, refusal: Refusal::TooFarAhead { ahead_ms } } => {
-                // Once for each peer: whoever repeats it is not more right.
-                if self.refused_by.insert(peer, ahead_ms).is_none() {
-                    cx.warn(format!(
-                        "{peer} does not take our messages: it finds our clock {} minutes ahead; check this machine's clock",
-                        ahead_ms / 60_000
-                    ));
-                }
+                self.refusals.note(cx, peer, ahead_ms);
             }
             Output::OwnLogFoundLonger { .. } => cx.warn(format!(
                 "a peer holds messages of ours in '{}' that this data directory lacks: it is an old copy, or a copy of it is in \
@@ -322,25 +358,26 @@ impl Room {
     fn presence_output(&mut self, cx: &mut Cx, output: presence::Output) {
         use presence::Output;
         match output {
-            Output::Announce(signed) => self.publish(cx, &Live::Presence(signed)),
+            Output::Announce(signed) => self.edge.publish(cx, &Live::Presence(signed)),
             Output::Send { to, id, request } => {
                 let request: PresenceRequest = request;
-                self.ask(cx, to, Asker::Presence(id), Topic::Presence(request));
+                self.edge.ask(cx, to, Asker::Presence(id), Topic::Presence(request));
             }
             Output::Respond { token, response } => {
                 let response: PresenceResponse = response;
-                cx.calls.answer(cx.behaviour, token, Answer::Presence(response));
+                self.edge.answer(cx, token, Answer::Presence(response));
             }
             Output::Verdict { token, verdict } => self.verdicts.decide(cx, token, verdict),
             Output::Joined(member) => {
                 cx.effects.push_back(Effect::Appeared(member.author));
-                if let Some(member) = self.member(cx.now, &member) {
+                self.seen(cx, member.author);
+                if let Some(member) = view::member(&self.name, cx.now, &member) {
                     cx.report(NodeEvent::Joined(member));
                 }
             }
             Output::Changed(_) => {}
             Output::Left(member) => {
-                if let Some(member) = self.member(cx.now, &member) {
+                if let Some(member) = view::member(&self.name, cx.now, &member) {
                     cx.report(NodeEvent::Left(member));
                 }
             }
@@ -348,58 +385,10 @@ impl Room {
         }
     }
 
-    fn fork(&mut self, cx: &mut Cx, fork: Fork) {
-        let key = match fork {
-            Fork::Noticed { key, seq, theirs } => {
-                cx.reads.own_branch(self.channel, key, seq, theirs);
-                key
-            }
-            Fork::Proven { key, runs } => {
-                cx.journal.evidence(Evidence { channel: self.channel, key, runs });
-                key
-            }
-        };
-        let author = key.author.peer_id().map_or_else(|| key.author.to_string(), |peer| peer.to_string());
-        cx.warn(format!(
-            "{author} wrote two different messages at one position in '{}' (a cloned data directory, or malice): nothing more \
-             is taken of that log",
-            self.name
-        ));
-    }
-
-    fn publish(&mut self, cx: &mut Cx, live: &Live) {
-        match cx.behaviour.gossip.publish(self.topic.clone(), wire::encode(live)) {
-            // Nobody to hear it, or its queues are full: the event is durable, and repair carries it.
-            Ok(_) | Err(PublishError::NoPeersSubscribedToTopic | PublishError::AllQueuesFull(_)) => {}
-            Err(PublishError::Duplicate) => {}
-            Err(error) => tracing::warn!("gossip did not take a message: {error}"),
+    /// Somebody is in a private room, or wrote there.
+    fn seen(&self, cx: &mut Cx, who: Author) {
+        if self.is_private() && self.is_shown() {
+            cx.effects.push_back(Effect::Seen { channel: self.channel(), who });
         }
     }
-
-    fn ask(&mut self, cx: &mut Cx, to: PeerId, asker: Asker, topic: Topic) {
-        let outbound = Outbound { peer: to, channel: self.channel, asker };
-        cx.calls.ask(cx.behaviour, outbound, topic);
-    }
-
-    fn member(&self, now: Now, info: &presence::MemberInfo) -> Option<Member> {
-        Some(Member {
-            room: self.name.to_string(),
-            peer_id: info.author.peer_id()?.to_string(),
-            name: info.profile.name.clone(),
-            status: info.profile.status.clone(),
-            is_self: info.is_self,
-            last_heard_ms: now.mono_ms.saturating_sub(info.heard_ms),
-        })
-    }
-
-    fn token(&mut self) -> u64 {
-        self.next_token += 1;
-        self.next_token
-    }
-}
-
-/// The run that proves a fork beside our own.
-pub fn evidence(channel: ChannelId, key: proto::ids::LogKey, ours: Vec<Run>, theirs: Run) -> Option<Evidence> {
-    let ours = ours.into_iter().next()?;
-    Some(Evidence { channel, key, runs: vec![ours, theirs] })
 }

@@ -1,100 +1,106 @@
 //! All rooms: joining and leaving, and finding the room that something is about.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use libp2p::{PeerId, gossipsub};
 use proto::{
     call::{Answer, Question},
-    channel::{LOBBY, RoomName, WritePolicy},
-    hlc::{MAX_ADVANCE_MS, Timestamp},
-    ids::{ChannelId, LogId},
-    live::{Live, MAX_FRAME_BYTES, Verdict},
-    log::{CommitId, Config, Replica, shelf::Position},
+    channel::{LOBBY, RoomName},
+    ids::ChannelId,
+    live::Verdict,
+    log::{CommitId, message::SyncResponse},
     offence::Offence,
-    presence::{Presence, Profile},
-    signature::{Signer, Verifier},
+    private::{
+        Epoch,
+        rooms::{self as private, Station},
+    },
     time::Deadline,
-    wire::{self, DecodeError},
 };
-use rand::{Rng, rngs::StdRng};
 
 use super::{
-    behaviour::topic_scoring,
+    behaviour::MAX_TOPICS_PER_PEER,
     calls::Outbound,
     context::{Cx, Effect},
+    edge,
     journal::Written,
+    making::Making,
     reads::Read,
-    room::{self, Room},
+    room::Room,
+    sealing::Sealing,
     verdicts,
 };
 use crate::{
     handle::{self, CallError},
-    model,
-    store::Head,
+    model::{self, NodeEvent},
 };
 
-/// Rooms that one node may be in. Peers keep track of a limited number of topics.
+/// Open rooms that one node may be in. Peers keep track of a limited number of topics.
 pub const MAX_ROOMS: usize = 256;
+
+const _: () = assert!(MAX_ROOMS + private::MAX_ROOMS * (1 + private::MAX_PAST) <= MAX_TOPICS_PER_PEER);
 
 /// All rooms that were joined since the start.
 pub struct Rooms {
     rooms: BTreeMap<ChannelId, Room>,
-    /// Logs of channels that were not joined since the start.
-    dormant: BTreeMap<ChannelId, Vec<Head>>,
-    profile: Profile,
-    signer: Signer,
-    verifier: Arc<dyn Verifier>,
-    own_log: LogId,
-    rng: StdRng,
+    /// The current channels of the private rooms that we are in.
+    private: BTreeMap<RoomName, ChannelId>,
+    making: Making,
 }
 
 impl Rooms {
-    /// No room joined; `heads` is what the store holds.
-    pub fn new(
-        heads: Vec<Head>,
-        profile: Profile,
-        signer: Signer,
-        verifier: Arc<dyn Verifier>,
-        own_log: LogId,
-        rng: StdRng,
-    ) -> Self {
-        let mut dormant: BTreeMap<ChannelId, Vec<Head>> = BTreeMap::new();
-        for head in heads {
-            dormant.entry(head.channel).or_default().push(head);
-        }
-        Self { rooms: BTreeMap::new(), dormant, profile, signer, verifier, own_log, rng }
+    /// No room joined.
+    pub fn new(making: Making) -> Self {
+        Self { rooms: BTreeMap::new(), private: BTreeMap::new(), making }
     }
 
     /// The rooms we are in, by name.
     pub fn joined(&self) -> Vec<&Room> {
-        let mut joined: Vec<&Room> = self.rooms.values().filter(|room| room.is_joined()).collect();
+        let mut joined: Vec<&Room> = self.rooms.values().filter(|room| room.is_shown()).collect();
         joined.sort_by(|a, b| a.name().cmp(b.name()));
         joined
     }
 
-    /// Names of the rooms that a peer shares with us, as far as gossip says.
+    /// Names of the rooms that a peer shares with us, as far as gossip says; of private ones, only if it has proved to be in them.
     pub fn shared_with(&self, cx_gossip: &super::behaviour::Gossip, peer: &PeerId) -> Vec<String> {
         let Some((_, topics)) = cx_gossip.all_peers().find(|(other, _)| *other == peer) else { return Vec::new() };
-        let shares = |room: &&&Room| topics.iter().any(|topic| **topic == room.topic().hash());
+        let shares = |room: &&&Room| room.is_member(peer) && topics.iter().any(|topic| **topic == room.topic().hash());
         self.joined().iter().filter(shares).map(|room| room.name().to_string()).collect()
     }
 
     /// Connected members of a room.
     pub fn peers_in(&self, channel: &ChannelId) -> usize {
-        self.rooms.get(channel).map_or(0, |room| room.replica().peers().count())
+        self.rooms.get(channel).map_or(0, |room| room.peers().count())
+    }
+
+    /// Events held of some channels, whether we are in them or not.
+    pub fn events_in(&self, channels: &[ChannelId]) -> u64 {
+        let events = |channel: &ChannelId| match self.rooms.get(channel) {
+            Some(room) => room.replica().events(),
+            None => self.making.dormant().events_of(channel),
+        };
+        channels.iter().map(events).sum()
+    }
+
+    /// Where what is said in a room of that name is said.
+    pub fn channel(&self, name: &RoomName) -> ChannelId {
+        self.private.get(name).copied().unwrap_or_else(|| name.channel())
+    }
+
+    /// Whether we are in an open room of that name.
+    pub fn is_in_open(&self, name: &RoomName) -> bool {
+        self.rooms.get(&name.channel()).is_some_and(Room::is_joined)
     }
 
     /// Events held, over all rooms of this run.
     pub fn events(&self) -> u64 {
-        let dormant: u64 = self.dormant.values().flatten().map(|head| head.seq).sum();
-        dormant + self.rooms.values().map(|room| room.replica().events()).sum::<u64>()
+        self.making.dormant().events() + self.rooms.values().map(|room| room.replica().events()).sum::<u64>()
     }
 
-    /// Joins a room. `answer`, if there is one, is told when that is durable.
+    /// Joins an open room. `answer`, if there is one, is told when that is durable.
     pub fn join(&mut self, cx: &mut Cx, name: RoomName, answer: Option<handle::Answer<()>>) {
         let channel = name.channel();
         let already = self.rooms.get(&channel).is_some_and(Room::is_joined);
-        let joined = self.rooms.values().filter(|room| room.is_joined()).count();
+        let joined = self.rooms.values().filter(|room| room.is_joined() && !room.is_private()).count();
         if !already && joined >= MAX_ROOMS {
             if let Some(answer) = answer {
                 // The caller may have gone.
@@ -107,69 +113,81 @@ impl Rooms {
             return;
         }
         if !self.rooms.contains_key(&channel) {
-            let room = self.open(cx, name);
+            let room = self.making.make(cx, name.clone(), channel, Sealing::Open);
             self.rooms.insert(channel, room);
         }
+        self.come_in(cx, channel, Station::Member);
+        cx.report(NodeEvent::RoomJoined { room: name.to_string() });
+    }
+
+    /// Is in the channel of a private room's epoch in this way from now on.
+    pub fn join_private(&mut self, cx: &mut Cx, name: RoomName, epoch: Epoch, station: Station) {
+        let channel = epoch.channel();
+        match self.rooms.get_mut(&channel) {
+            // Questions that are being answered are to be sealed as they were.
+            Some(room) if room.is_joined() => {}
+            Some(room) => room.wake(name.clone(), self.making.sealing(epoch)),
+            None => {
+                let sealing = self.making.sealing(epoch);
+                let room = self.making.make(cx, name.clone(), channel, sealing);
+                self.rooms.insert(channel, room);
+            }
+        }
+        self.come_in(cx, channel, station);
+        if station == Station::Member {
+            self.private.insert(name, channel);
+        }
+    }
+
+    /// Leaves the channel of a private room's epoch, and forgets its secret.
+    pub fn leave_private(&mut self, cx: &mut Cx, channel: ChannelId) {
+        self.private.retain(|_, current| *current != channel);
+        self.go(cx, channel);
+        if let Some(room) = self.rooms.get_mut(&channel) {
+            room.forget_secret();
+        }
+    }
+
+    /// Is in a room that is open here, in this way from now on.
+    fn come_in(&mut self, cx: &mut Cx, channel: ChannelId, station: Station) {
         let Some(room) = self.rooms.get_mut(&channel) else { return };
-        if let Err(error) = cx.behaviour.gossip.subscribe(room.topic()) {
-            cx.warn(format!("gossip does not take the room '{}': {error}", room.name()));
+        let already = room.is_joined();
+        if !already {
+            edge::subscribe(cx, room);
         }
-        if let Err(error) = cx.behaviour.gossip.set_topic_params(room.topic().clone(), topic_scoring()) {
-            cx.warn(format!("gossip does not score the room '{}': {error}", room.name()));
+        room.join(cx, station, self.making.profile.clone());
+        if already {
+            return;
         }
-        room.join(cx, self.profile.clone());
-        cx.effects.push_back(Effect::Joined { channel, everybody: !is_selective(room) });
-        let topic = room.topic().hash();
-        let subscribed =
-            |(peer, topics): (&PeerId, Vec<&gossipsub::TopicHash>)| topics.contains(&&topic).then_some(*peer);
-        let mut present: Vec<PeerId> = cx.behaviour.gossip.all_peers().filter_map(subscribed).collect();
-        // gossip keeps its peers in a hash map; what we do must not depend on its order.
-        present.sort();
-        for peer in present {
+        cx.effects.push_back(Effect::Joined { channel, everybody: !room.is_selective() });
+        for peer in edge::subscribers(cx, room) {
             protect(cx, room, peer);
             room.peer_up(cx, peer);
         }
     }
 
-    fn open(&mut self, cx: &mut Cx, name: RoomName) -> Room {
-        let channel = name.channel();
-        let mut replica = Replica::new(Config {
-            channel,
-            policy: WritePolicy::Anyone,
-            signer: self.signer.clone(),
-            verifier: Arc::clone(&self.verifier),
-            own_log: self.own_log,
-            seed: self.seed(),
-        });
-        for head in self.dormant.remove(&channel).unwrap_or_default() {
-            let position = Position { seq: head.seq, id: head.id, hlc: head.hlc };
-            replica.restore(cx.now, head.key, position, head.frozen);
-        }
-        cx.reads.deferred(channel, Timestamp::from_ms(cx.now.wall_ms.saturating_add(MAX_ADVANCE_MS)));
-        let presence = Presence::new(channel, self.signer.clone(), Arc::clone(&self.verifier), self.seed());
-        Room::new(name, replica, presence)
-    }
-
-    fn seed(&mut self) -> [u8; 32] {
-        let mut seed = [0; 32];
-        self.rng.fill_bytes(&mut seed);
-        seed
-    }
-
-    /// Leaves a room.
+    /// Leaves an open room.
     pub fn leave(&mut self, cx: &mut Cx, name: &RoomName, answer: handle::Answer<()>) {
-        let Some(room) = self.rooms.get_mut(&name.channel()).filter(|room| room.is_joined()) else {
+        let channel = name.channel();
+        if !self.rooms.get(&channel).is_some_and(Room::is_joined) {
             let _ = answer.send(Err(CallError::NotInRoom(name.clone())));
             return;
-        };
+        }
         if name.as_str() == LOBBY {
             let _ = answer.send(Err(CallError::CannotLeaveLobby));
             return;
         }
-        room.leave(cx);
-        cx.effects.push_back(Effect::Left(room.channel()));
-        cx.behaviour.gossip.unsubscribe(room.topic());
+        self.go(cx, channel);
         cx.journal.room(name, false, Some(answer));
+        cx.report(NodeEvent::RoomLeft { room: name.to_string() });
+    }
+
+    /// Is in a channel no longer.
+    fn go(&mut self, cx: &mut Cx, channel: ChannelId) {
+        let Some(room) = self.rooms.get_mut(&channel).filter(|room| room.is_joined()) else { return };
+        room.leave(cx);
+        cx.effects.push_back(Effect::Left(channel));
+        cx.behaviour.gossip.unsubscribe(room.topic());
         let peers: Vec<PeerId> = room.replica().peers().copied().collect();
         for peer in &peers {
             room.peer_down(cx, *peer);
@@ -182,14 +200,19 @@ impl Rooms {
     /// Says goodbye everywhere.
     pub fn close(&mut self, cx: &mut Cx) {
         for room in self.rooms.values_mut().filter(|room| room.is_joined()) {
+            let is_shown = room.is_shown();
             room.leave(cx);
+            if is_shown {
+                cx.report(NodeEvent::RoomLeft { room: room.name().to_string() });
+            }
         }
     }
 
     /// The user says something.
     pub fn say(&mut self, cx: &mut Cx, name: RoomName, text: &str, answer: handle::Answer<model::Message>) {
-        match self.rooms.get_mut(&name.channel()).filter(|room| room.is_joined()) {
-            Some(room) => room.say(cx, &self.profile.name, text, answer),
+        let channel = self.channel(&name);
+        match self.rooms.get_mut(&channel).filter(|room| room.is_shown()) {
+            Some(room) => room.say(cx, &self.making.profile.name, text, answer),
             None => {
                 let _ = answer.send(Err(CallError::NotInRoom(name)));
             }
@@ -228,24 +251,10 @@ impl Rooms {
     }
 
     fn message(&mut self, cx: &mut Cx, from: PeerId, id: gossipsub::MessageId, message: &gossipsub::Message) {
-        let offence = match wire::decode::<Live, MAX_FRAME_BYTES>(&message.data) {
-            Ok(live) => {
-                match self.room_of(&message.topic) {
-                    Some(room) => room.gossip(cx, from, id, live),
-                    None => verdicts::decide(cx, &id, &from, Verdict::Ignore),
-                }
-                return;
-            }
-            Err(DecodeError::TooLong { .. }) => Offence::Oversized,
-            Err(
-                DecodeError::Truncated
-                | DecodeError::Version(_)
-                | DecodeError::Malformed(_)
-                | DecodeError::NotCanonical,
-            ) => Offence::Malformed,
-        };
-        cx.penalise(from, offence);
-        verdicts::decide(cx, &id, &from, Verdict::Reject);
+        match self.room_of(&message.topic) {
+            Some(room) => room.gossip(cx, from, id, &message.data),
+            None => verdicts::decide(cx, &id, &from, Verdict::Ignore),
+        }
     }
 
     fn room_of(&mut self, topic: &gossipsub::TopicHash) -> Option<&mut Room> {
@@ -254,7 +263,7 @@ impl Rooms {
     }
 
     fn no_longer_shared(&self, cx: &mut Cx, peer: PeerId) {
-        let in_it = |room: &Room| is_selective(room) && room.replica().peers().any(|other| *other == peer);
+        let in_it = |room: &Room| room.is_selective() && room.peers().any(|other| *other == peer);
         if !self.rooms.values().any(in_it) {
             cx.effects.push_back(Effect::NoRoomPeer { peer });
         }
@@ -278,7 +287,7 @@ impl Rooms {
     /// A peer answered.
     pub fn answered(&mut self, cx: &mut Cx, outbound: Outbound, answer: Answer) {
         if let Some(room) = self.rooms.get_mut(&outbound.channel)
-            && !room.answered(cx, outbound.peer, outbound.asker, answer)
+            && !room.answered(cx, outbound, answer)
         {
             cx.penalise(outbound.peer, Offence::WrongAnswer);
         }
@@ -306,23 +315,22 @@ impl Rooms {
 
     /// The store was read.
     pub fn read(&mut self, cx: &mut Cx, read: Read) {
-        use proto::log::message::SyncResponse;
         match read {
-            Read::Runs { token, result } => {
+            Read::Runs { channel, token, result } => {
                 let response = result.map_or(SyncResponse::Unavailable, SyncResponse::Runs);
-                cx.calls.answer(cx.behaviour, token, Answer::Sync(response));
+                self.respond(cx, channel, token, response);
             }
-            Read::Evidence { token, result } => {
+            Read::Evidence { channel, token, result } => {
                 let runs = |evidence: Option<crate::store::Evidence>| evidence.map(|evidence| evidence.runs);
                 let response = result.map_or(SyncResponse::Unavailable, |evidence| {
                     SyncResponse::Evidence(runs(evidence).unwrap_or_default())
                 });
-                cx.calls.answer(cx.behaviour, token, Answer::Sync(response));
+                self.respond(cx, channel, token, response);
             }
             Read::OwnBranch { channel, key, theirs, result } => {
                 // An unreadable branch is no proof; the fork is noticed again after the next start.
-                if let Some(evidence) = room::evidence(channel, key, result.unwrap_or_default(), theirs) {
-                    cx.journal.evidence(evidence);
+                if let Some(ours) = result.unwrap_or_default().into_iter().next() {
+                    cx.journal.evidence(crate::store::Evidence { channel, key, runs: vec![ours, theirs] });
                 }
             }
             // Letters are no room's.
@@ -332,6 +340,13 @@ impl Rooms {
                     room.deferred(cx, events);
                 }
             }
+        }
+    }
+
+    /// What was read for a peer that asked about a channel.
+    fn respond(&mut self, cx: &mut Cx, channel: ChannelId, token: u64, response: SyncResponse) {
+        if let Some(room) = self.rooms.get_mut(&channel) {
+            room.answer(cx, token, Answer::Sync(response));
         }
     }
 
@@ -364,14 +379,9 @@ impl Rooms {
     }
 }
 
-/// Whether being in a room says anything about a peer: everybody is in the lobby.
-fn is_selective(room: &Room) -> bool {
-    room.name().as_str() != proto::channel::LOBBY
-}
-
 /// A peer that shares one of our rooms is worth keeping.
 fn protect(cx: &mut Cx, room: &Room, peer: PeerId) {
-    if is_selective(room) {
+    if room.is_selective() && room.is_member(&peer) {
         cx.effects.push_back(Effect::RoomPeer { peer });
     }
 }

@@ -10,12 +10,14 @@ use futures::StreamExt;
 use libp2p::{PeerId, Swarm, kad, request_response, swarm::SwarmEvent};
 use proto::{
     call::{Answer, Question},
+    channel::RoomName,
     offence::Offence,
+    private::rooms::Refused,
     rate::TokenBucket,
     time::{Deadline, Now},
     wire::DecodeError,
 };
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
     Settings,
@@ -28,6 +30,7 @@ use super::{
     lookups::Lookups,
     network::Network,
     peers::Peers,
+    private::Private,
     reach::Reach,
     reads::{Read, Reads},
     rendezvous::Rendezvous,
@@ -38,6 +41,7 @@ use super::{
 use crate::{
     clock::Clock,
     handle::{self, CallError, Command},
+    letters::records::Kept,
     model::NodeEvent,
 };
 
@@ -65,6 +69,7 @@ pub(super) struct Task {
     pub reads: Reads,
     pub calls: Calls,
     pub rooms: Rooms,
+    pub private: Private,
     pub network: Network,
     pub rendezvous: Rendezvous,
     pub direct: Direct,
@@ -113,10 +118,23 @@ impl Task {
         }
     }
 
-    /// Joins rooms, each durably.
-    pub fn join_all(&mut self, now: Now, names: Vec<proto::channel::RoomName>) {
+    /// Comes into rooms: the private ones that it was in before, and these, each durably. `letters` are the last ones, the newest first:
+    /// they may tell of new keys.
+    pub fn enter(&mut self, now: Now, names: Vec<RoomName>, letters: &[Kept]) {
+        self.private.reached_at(report::reached_at(&self.swarm));
+        self.private.drain(&mut lend!(self, now), &mut self.rooms);
         for name in names {
-            self.rooms.join(&mut lend!(self, now), name, None);
+            if self.private.find(&name).is_none() {
+                self.rooms.join(&mut lend!(self, now), name, None);
+            } else {
+                // Nobody waits for the answer.
+                self.join(now, name, oneshot::channel().0);
+            }
+        }
+        for (kept, text) in letters.iter().rev().filter_map(|kept| Some((kept, kept.text()?))) {
+            if let Kept::Theirs(letter) = kept {
+                self.private.letter(&mut lend!(self, now), &mut self.rooms, letter.from, &text.text);
+            }
         }
     }
 
@@ -167,6 +185,7 @@ impl Task {
             lend!(self, now).warn(format!("messages could not be stored: {error}"));
         }
         self.rooms.written(&mut lend!(self, now), written);
+        self.private.written(&mut lend!(self, now), &mut self.rooms, written);
         self.direct.written(&mut lend!(self, now), written);
     }
 
@@ -177,6 +196,7 @@ impl Task {
         // Who stops sends nothing more.
         if self.stopping.is_none() {
             self.direct.timeout(&mut lend!(self, now));
+            self.private.timeout(&mut lend!(self, now), &mut self.rooms);
         }
         while let Some(effect) = self.effects.pop_front() {
             self.effect(now, effect);
@@ -210,7 +230,14 @@ impl Task {
             Effect::Letter { token, to, text } => {
                 self.direct.write_for_room(&mut lend!(self, now), token, to, text);
             }
-            Effect::LetterWritten { .. } | Effect::LetterCame { .. } => {}
+            Effect::LetterWritten { token, written } => {
+                self.private.letter_written(&mut lend!(self, now), &mut self.rooms, token, written);
+            }
+            Effect::LetterCame { from, text } => {
+                self.private.letter(&mut lend!(self, now), &mut self.rooms, from, &text);
+            }
+            Effect::Seen { channel, who } => self.private.seen(&mut lend!(self, now), &mut self.rooms, channel, who),
+            Effect::JoinThrough(address) => drop(self.network.join_through(now, &address)),
         }
     }
 
@@ -218,7 +245,10 @@ impl Task {
         let always = [self.rooms.deadline(), self.guard.deadline()];
         let last = match &self.stopping {
             Some(stopping) => [Some(stopping.deadline(self.journal.is_idle())), None],
-            None => [Deadline::earliest(self.network.deadline(), self.rendezvous.deadline()), self.direct.deadline()],
+            None => [
+                Deadline::earliest(self.network.deadline(), self.rendezvous.deadline()),
+                Deadline::earliest(self.direct.deadline(), self.private.deadline()),
+            ],
         };
         always.into_iter().chain(last).flatten().min()
     }
@@ -249,8 +279,12 @@ impl Task {
                 let found = self.rooms.joined().into_iter().find(|room| *room.name() == name);
                 drop(answer.send(found.map(|room| room.members(now)).ok_or(CallError::NotInRoom(name))));
             }
-            Command::Join(name, answer) => self.rooms.join(&mut lend!(self, now), name, Some(answer)),
-            Command::Leave(name, answer) => self.rooms.leave(&mut lend!(self, now), &name, answer),
+            Command::Join(name, answer) => self.join(now, name, answer),
+            Command::Leave(name, answer) => match self.private.find(&name) {
+                Some(_) => self.private.leave(&mut lend!(self, now), &mut self.rooms, name, answer),
+                None => self.rooms.leave(&mut lend!(self, now), &name, answer),
+            },
+            Command::Private(command) => self.private.command(&mut lend!(self, now), &mut self.rooms, command),
             Command::Say(name, text, answer) => self.rooms.say(&mut lend!(self, now), name, &text, answer),
             Command::Dial(address, answer) => {
                 self.network.join_through(now, &address);
@@ -275,6 +309,18 @@ impl Task {
             Command::Block(who, blocked, answer) => self.direct.block(&mut lend!(self, now), who, blocked, answer),
             Command::RotateKey(answer) => self.direct.rotate(&mut lend!(self, now), answer),
             Command::Shutdown(answer) => self.stop(now, answer),
+        }
+    }
+
+    /// A private room that was left is come back to by its name, as an open one is.
+    fn join(&mut self, now: Now, name: RoomName, answer: handle::Answer<()>) {
+        match self.private.find(&name).map(|record| record.joined) {
+            Some(true) => drop(answer.send(Ok(()))),
+            Some(false) => self.private.come_back(&mut lend!(self, now), &mut self.rooms, name, answer),
+            None if self.private.is_taken(&name) => {
+                drop(answer.send(Err(CallError::PrivateRoom(Refused::NameTaken(name)))));
+            }
+            None => self.rooms.join(&mut lend!(self, now), name, Some(answer)),
         }
     }
 
@@ -317,7 +363,11 @@ impl Task {
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 self.guard.refused_connection(&send_back_addr, &error, self.settings.closed_network);
             }
-            SwarmEvent::NewListenAddr { address, .. } => tracing::info!(%address, "listening"),
+            SwarmEvent::NewListenAddr { address, .. } => {
+                tracing::info!(%address, "listening");
+                self.private.reached_at(report::reached_at(&self.swarm));
+            }
+            SwarmEvent::ExpiredListenAddr { .. } => self.private.reached_at(report::reached_at(&self.swarm)),
             SwarmEvent::ListenerError { error, .. } => tracing::warn!("a listener failed to accept: {error}"),
             SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
                 lend!(self, now).warn(format!("no longer listening on {addresses:?}: {error}"));

@@ -16,6 +16,7 @@ pub const MAX_UNDECIDED: usize = 16_384;
 /// The messages of one room that wait, by the token that its machines know them by.
 #[derive(Debug, Default)]
 pub struct Verdicts {
+    next_token: u64,
     undecided: BTreeMap<u64, (MessageId, PeerId)>,
 }
 
@@ -25,9 +26,11 @@ impl Verdicts {
         self.undecided.len() < MAX_UNDECIDED
     }
 
-    /// A message from a neighbour waits.
-    pub fn wait(&mut self, token: u64, id: MessageId, from: PeerId) {
-        self.undecided.insert(token, (id, from));
+    /// A message from a neighbour waits; names it.
+    pub fn wait(&mut self, id: MessageId, from: PeerId) -> u64 {
+        self.next_token += 1;
+        self.undecided.insert(self.next_token, (id, from));
+        self.next_token
     }
 
     /// A machine has decided.

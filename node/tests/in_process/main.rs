@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod direct;
+mod outsider;
+mod private;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,13 +1,16 @@
 //! One of every message about letters, and an invitation.
 
 use proto::{
+    call::{Answer, Topic},
     direct::{
         card::{Card, Mailbox, SignedCard},
         letter::{Attachment, Content, Envelope, Letter, Receipt, SignedLetter, StreamId, Text},
         message::{DirectAnswer, DirectQuestion, Refusal},
     },
     hlc::Timestamp,
-    private::{Invite, RoomSecret},
+    log::message::SyncResponse,
+    presence::PresenceRequest,
+    private::{Epoch, Invite, QuestionName, RoomSecret, SignedEpoch},
     seal::OpenKey,
 };
 use rand::SeedableRng;
@@ -15,7 +18,7 @@ use rand_chacha::ChaCha20Rng;
 
 use super::signer;
 
-fn rng() -> ChaCha20Rng {
+pub fn rng() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(7)
 }
 
@@ -59,7 +62,27 @@ pub fn card() -> SignedCard {
 
 pub fn invite() -> Invite {
     let addresses = vec!["/ip4/192.0.2.7/udp/4001/quic-v1".into()];
-    Invite { name: "garden".parse().unwrap(), epoch: 3, secret: RoomSecret::generate(&mut rng()), addresses }
+    let signed = SignedEpoch::create(&signer(1), epochs().1);
+    Invite { name: "garden".parse().unwrap(), signed, addresses }
+}
+
+/// The first two epochs of a room.
+pub fn epochs() -> (Epoch, Epoch) {
+    let mut rng = rng();
+    let first = Epoch::first(signer(1).author(), RoomSecret::generate(&mut rng));
+    let second = first.next(RoomSecret::generate(&mut rng)).unwrap();
+    (first, second)
+}
+
+/// A question of one member to another.
+pub fn sealed_topic() -> (Topic, QuestionName) {
+    let [from, to] = [1, 2].map(|member| signer(member).author().peer_id().unwrap());
+    epochs().1.seal_topic(&from, &to, &Topic::Presence(PresenceRequest::List { after: None }), &mut rng())
+}
+
+/// An answer to it.
+pub fn sealed_answer() -> Answer {
+    epochs().1.seal_answer(&sealed_topic().1, &Answer::Sync(SyncResponse::Noted), &mut rng())
 }
 
 pub fn questions() -> Vec<DirectQuestion> {

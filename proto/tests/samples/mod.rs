@@ -94,7 +94,9 @@ pub fn questions() -> Vec<Question> {
         Topic::Presence(PresenceRequest::List { after: None }),
         Topic::Presence(PresenceRequest::List { after: Some(signer(2).author()) }),
     ];
-    topics.into_iter().map(|topic| Question { channel: lobby(), topic }).collect()
+    let open = topics.into_iter().map(|topic| Question { channel: lobby(), topic });
+    let sealed = Question { channel: direct::epochs().1.channel(), topic: direct::sealed_topic().0 };
+    open.chain([sealed]).collect()
 }
 
 pub fn answers() -> Vec<Answer> {
@@ -108,5 +110,7 @@ pub fn answers() -> Vec<Answer> {
         Answer::Sync(SyncResponse::Unavailable),
         Answer::Presence(PresenceResponse::Members { members: vec![heard], more: false }),
         Answer::Presence(PresenceResponse::Unavailable),
+        direct::sealed_answer(),
+        Answer::Sealed(Vec::new()),
     ]
 }

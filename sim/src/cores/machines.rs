@@ -78,6 +78,8 @@ impl World {
         match topic {
             Topic::Sync(request) => self.tell_log(host, log::Input::Request { from, token, request }),
             Topic::Presence(request) => self.tell_presence(host, presence::Input::Request { from, request, token }),
+            // No room is private here.
+            Topic::Sealed(_) => self.answer(host, token, topic.unavailable()),
         }
     }
 

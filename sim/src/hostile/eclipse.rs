@@ -36,7 +36,7 @@ impl Trick for Eclipse {
         }
         self.lies.then(|| match &question.topic {
             Topic::Sync(request) => Answer::Sync(nothing_new(request)),
-            Topic::Presence(_) => question.topic.unavailable(),
+            Topic::Presence(_) | Topic::Sealed(_) => question.topic.unavailable(),
         })
     }
 

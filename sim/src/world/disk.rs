@@ -137,7 +137,7 @@ impl Disk {
     /// Whether an event is on it.
     pub fn holds(&self, channel: ChannelId, id: EventId) -> bool {
         let (reply, mut answer) = oneshot::channel();
-        let request = Request::History { channel, before: Before::Event(id), limit: 0, reply };
+        let request = Request::History { channels: vec![channel], before: Before::Event(id), limit: 0, reply };
         let store = lock(&self.platter).store.reopen();
         // The store in memory answers at once.
         store.submit(request).is_ok() && matches!(answer.try_recv(), Ok(Ok(Some(_))))

@@ -139,8 +139,8 @@ impl Store for SledStore {
                 self.closed.store(true, Ordering::SeqCst);
                 return Ok(());
             }
-            Request::History { channel, before, limit, reply } => {
-                reader::Task::History { channel, before, limit, reply }
+            Request::History { channels, before, limit, reply } => {
+                reader::Task::History { channels, before, limit, reply }
             }
             Request::After { channel, from, limit, reply } => reader::Task::After { channel, from, limit, reply },
             Request::Runs { channel, wants, reply } => reader::Task::Runs { channel, wants, reply },

@@ -19,7 +19,7 @@ use super::{
     keys::{self, Area},
     records::{IdRun, LogRecord, decode_piece},
 };
-use crate::store::{Before, start_of};
+use crate::store::{Before, end_in, start_of};
 
 /// A log as far as it was durable when the request came.
 #[derive(Debug, Clone, Copy)]
@@ -129,26 +129,31 @@ fn views(index: &Index, channel: &ChannelId) -> Vec<LogView> {
 
 /// What [`page_before`] and [`page_after`] need of the index, copied so that the writer need not wait for them.
 pub(super) struct ChannelView {
-    channel: ChannelId,
     logs: Vec<LogView>,
 }
 
 impl ChannelView {
     /// The logs of a channel.
     pub(super) fn new(index: &Index, channel: ChannelId) -> Self {
-        Self { channel, logs: views(index, &channel) }
+        Self { logs: views(index, &channel) }
     }
 }
 
-/// The place of an event of a channel, if it is held.
-fn place_of(tree: &Tree, view: &ChannelView, runs: &[IdRun], id: EventId) -> Result<Option<OrderKey>, Fault> {
+/// The place of an event of one of these channels, if it is held.
+fn place_of(
+    tree: &Tree,
+    views: &[ChannelView],
+    runs: &[IdRun],
+    id: EventId,
+) -> Result<Option<(ChannelId, OrderKey)>, Fault> {
     for entry in ids::find(tree, runs, id)? {
-        let Some(log) = view.logs.iter().find(|log| log.handle == entry.handle && entry.seq <= log.head) else {
+        let mut logs = views.iter().flat_map(|view| &view.logs);
+        let Some(log) = logs.find(|log| log.handle == entry.handle && entry.seq <= log.head) else {
             continue;
         };
         let event = Cursor::new(tree, *log, entry.seq).get()?;
-        if let Some(signed) = event.filter(|signed| signed.id == id && signed.event.channel == view.channel) {
-            return Ok(Some(signed.event.order()));
+        if let Some(signed) = event.filter(|signed| signed.id == id && signed.event.channel == log.channel) {
+            return Ok(Some((log.channel, signed.event.order())));
         }
     }
     Ok(None)
@@ -162,9 +167,16 @@ struct Source<'a> {
     cursor: Cursor<'a>,
 }
 
+impl Source<'_> {
+    /// Logs of several channels may have events at one place of their orders.
+    fn place(&self) -> (OrderKey, ChannelId) {
+        (self.order, self.cursor.log.channel)
+    }
+}
+
 impl PartialEq for Source<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
+        self.place() == other.place()
     }
 }
 impl Eq for Source<'_> {}
@@ -175,28 +187,29 @@ impl PartialOrd for Source<'_> {
 }
 impl Ord for Source<'_> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.order.cmp(&other.order)
+        self.place().cmp(&other.place())
     }
 }
 
-/// The newest `limit` events of a channel before a point, oldest first; `None` when the point is an unknown event.
+/// The newest `limit` events of some channels before a point, oldest first; `None` when the point is an unknown event.
 pub(super) fn page_before(
     tree: &Tree,
-    view: &ChannelView,
+    views: &[ChannelView],
     runs: &[IdRun],
     before: Before,
     limit: usize,
 ) -> Result<Option<Vec<SignedEvent>>, Fault> {
-    let bound = match before {
-        Before::Time(time) => start_of(time),
-        Before::Event(id) => match place_of(tree, view, runs, id)? {
+    let (home, place) = match before {
+        Before::Time(time) => (ChannelId([0; 32]), start_of(time)),
+        Before::Event(id) => match place_of(tree, views, runs, id)? {
             Some(place) => place,
             None => return Ok(None),
         },
     };
     let mut heap: BinaryHeap<Source<'_>> = BinaryHeap::new();
-    for log in &view.logs {
+    for log in views.iter().flat_map(|view| &view.logs) {
         // A log that ends before the bound is opened when the page reaches its end; any other is placed now.
+        let bound = end_in(&log.channel, &home, place);
         let seq = last_before(tree, log, &bound)?;
         let order = if seq == log.head { log.last_order() } else { bound };
         heap.push(Source { order, next: None, cursor: Cursor::new(tree, *log, seq) });

@@ -22,7 +22,7 @@ use crate::store::{Before, Evidence, Reply, runs::Budget};
 
 /// What the reader is asked: the reading requests of [`crate::store::Request`].
 pub(super) enum Task {
-    History { channel: ChannelId, before: Before, limit: usize, reply: Reply<Option<Vec<SignedEvent>>> },
+    History { channels: Vec<ChannelId>, before: Before, limit: usize, reply: Reply<Option<Vec<SignedEvent>>> },
     After { channel: ChannelId, from: Timestamp, limit: usize, reply: Reply<Vec<SignedEvent>> },
     Runs { channel: ChannelId, wants: Vec<Want>, reply: Reply<Vec<Run>> },
     Evidence { channel: ChannelId, key: LogKey, reply: Reply<Option<Evidence>> },
@@ -45,8 +45,8 @@ impl Reader {
         while let Ok(task) = tasks.recv() {
             // Nobody may wait for an answer.
             match task {
-                Task::History { channel, before, limit, reply } => {
-                    let _ = reply.send(self.health.guard("reading", || self.history(channel, before, limit)));
+                Task::History { channels, before, limit, reply } => {
+                    let _ = reply.send(self.health.guard("reading", || self.history(&channels, before, limit)));
                 }
                 Task::After { channel, from, limit, reply } => {
                     let view = ChannelView::new(&self.index.read(), channel);
@@ -63,13 +63,14 @@ impl Reader {
         }
     }
 
-    fn history(&self, channel: ChannelId, before: Before, limit: usize) -> Result<Option<Vec<SignedEvent>>, Fault> {
-        let (view, runs) = {
+    fn history(&self, channels: &[ChannelId], before: Before, limit: usize) -> Result<Option<Vec<SignedEvent>>, Fault> {
+        let (views, runs) = {
             let index = self.index.read();
             let runs = if matches!(before, Before::Event(_)) { index.id_runs.clone() } else { Vec::new() };
-            (ChannelView::new(&index, channel), runs)
+            let views: Vec<ChannelView> = channels.iter().map(|channel| ChannelView::new(&index, *channel)).collect();
+            (views, runs)
         };
-        page_before(&self.tree, &view, &runs, before, limit)
+        page_before(&self.tree, &views, &runs, before, limit)
     }
 
     fn runs(&self, channel: ChannelId, wants: &[Want]) -> Result<Vec<Run>, Fault> {

@@ -18,7 +18,7 @@ use crate::store::{
 /// Opens a store that something happened to; it must be whole, or set aside, or say so when read and be set aside then.
 fn check_after_damage(directory: &Path, whole: &[SignedEvent], what: &str) {
     let read = |opened: &Opened| {
-        ask(&opened.store, |reply| Request::History { channel: ROOM, before: END, limit: usize::MAX, reply })
+        ask(&opened.store, |reply| Request::History { channels: vec![ROOM], before: END, limit: usize::MAX, reply })
     };
     let mut opened = SledStore::open(directory, options()).unwrap_or_else(|error| panic!("{what}: {error}"));
     let mut result = read(&opened);

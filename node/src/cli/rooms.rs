@@ -1,0 +1,202 @@
+//! `node room` and `node join`.
+
+use std::{io, str::FromStr};
+
+use clap::Subcommand;
+use proto::{
+    channel::{MAX_ROOM_NAME_CHARS, RoomName, RoomNameError},
+    private::{InvalidInvite, Invite, MAX_INVITE_BYTES},
+};
+
+use super::{Failure, client::Target, commands::eprint, input, names::Names, output::Output};
+
+/// Bytes read from standard input: the longest link, and blanks around it.
+const MAX_LINK_BYTES: usize = 2 * MAX_INVITE_BYTES;
+
+/// What one does with rooms beside talking.
+#[derive(Debug, Subcommand)]
+pub enum RoomCommand {
+    /// Join a room, or make a private one and print its invitation
+    Create {
+        #[command(flatten)]
+        target: Target,
+        /// What it is called
+        name: RoomName,
+        /// Only those who have the invitation can read it
+        #[arg(long)]
+        private: bool,
+    },
+    /// Print the invitation to a private room
+    Invite {
+        #[command(flatten)]
+        target: Target,
+        /// The room
+        room: RoomName,
+    },
+    /// Change the key of a private room that you created: those who stay are told, others read nothing new
+    Rotate {
+        #[command(flatten)]
+        target: Target,
+        /// The room
+        room: RoomName,
+        /// Do not tell this member; may be given more than once
+        #[arg(long, value_name = "PEER")]
+        without: Vec<String>,
+    },
+}
+
+/// Where one wants to come in.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// An open room, or one that this node has.
+    Room(RoomName),
+    /// What begins as an invitation does. A secret.
+    Link(String),
+    /// A link that standard input gives, so that it stands in no list of processes.
+    StandardInput,
+}
+
+/// Links are not shown.
+impl std::fmt::Debug for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Room(room) => write!(f, "Room({room})"),
+            Self::Link(_) => f.write_str("Link(hidden)"),
+            Self::StandardInput => f.write_str("StandardInput"),
+        }
+    }
+}
+
+/// Text that is neither a room's name nor an invitation. The user's to mend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoDestination {
+    /// No name.
+    #[error(transparent)]
+    Name(#[from] RoomNameError),
+    /// Probably an invitation whose beginning is missing.
+    #[error(
+        "a room's name has at most {MAX_ROOM_NAME_CHARS} characters; if this is meant to be an invitation: {}",
+        InvalidInvite::Prefix
+    )]
+    NoLink,
+}
+
+impl FromStr for Destination {
+    type Err = NoDestination;
+
+    fn from_str(text: &str) -> Result<Self, NoDestination> {
+        if text == "-" {
+            return Ok(Self::StandardInput);
+        }
+        if Invite::is_meant(text) {
+            return Ok(Self::Link(text.into()));
+        }
+        match text.parse() {
+            Ok(room) => Ok(Self::Room(room)),
+            Err(RoomNameError::TooLong(_)) => Err(NoDestination::NoLink),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl RoomCommand {
+    /// Which node it is for.
+    pub fn target_mut(&mut self) -> &mut Target {
+        match self {
+            Self::Create { target, .. } | Self::Invite { target, .. } | Self::Rotate { target, .. } => target,
+        }
+    }
+}
+
+/// Carries out a command about rooms.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn carry_out(command: RoomCommand, out: Output) -> Result<(), Failure> {
+    match command {
+        RoomCommand::Create { target, name, private: false } => join(&target, Destination::Room(name), None, out).await,
+        RoomCommand::Create { target, name, private: true } => {
+            let invitation = target.find()?.create_private(&name).await?;
+            out.show(&invitation, |invitation| invitation.link.clone())?;
+            warn(out);
+            Ok(())
+        }
+        RoomCommand::Invite { target, room } => {
+            let invitation = target.find()?.invitation(&room).await?;
+            out.show(&invitation, |invitation| invitation.link.clone())?;
+            warn(out);
+            Ok(())
+        }
+        RoomCommand::Rotate { target, room, without } => {
+            let client = target.find()?;
+            let rotation = client.rotate_private(&room, &without).await?;
+            let names = Names::ask(&client).await?;
+            out.show(&rotation, |rotation| {
+                let told: Vec<String> = rotation.told.iter().map(|peer| names.get(peer)).collect();
+                let told =
+                    if told.is_empty() { "nobody: no other member was seen there yet".into() } else { told.join(", ") };
+                format!("{}\nis told: {told}", rotation.link)
+            })?;
+            warn(out);
+            Ok(())
+        }
+    }
+}
+
+/// Comes into a room, by its name or by a link.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn join(
+    target: &Target,
+    destination: Destination,
+    name: Option<RoomName>,
+    out: Output,
+) -> Result<(), Failure> {
+    let link = match destination {
+        Destination::Room(_) if name.is_some() => {
+            return Err(Failure::usage(
+                "--as goes with an invitation: a room that is joined by its name has that name",
+            ));
+        }
+        Destination::Room(room) => {
+            target.find()?.join(&room).await?;
+            return out.show(&serde_json::json!({ "joined": room.as_str() }), |_| format!("joined {room}"));
+        }
+        Destination::Link(link) => link,
+        Destination::StandardInput => input::read_text(io::stdin().lock(), MAX_LINK_BYTES)?,
+    };
+    // Said here, a damaged link is wrong usage.
+    link.parse::<Invite>().map_err(Failure::usage)?;
+    let joined = target.find()?.join_private(&link, name.as_ref()).await?;
+    out.show(&serde_json::json!({ "joined": joined.room, "epoch": joined.epoch }), |_| {
+        format!("joined {}", joined.room)
+    })
+}
+
+/// What people should know about a link that they see.
+fn warn(out: Output) {
+    if !out.json {
+        eprint(
+            "Whoever has this link can read along: give it only to those who may. They come in with: node join LINK",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_a_name_a_link_or_standard_input() {
+        let room = "starling".parse().unwrap();
+        assert_eq!("Starling".parse(), Ok(Destination::Room(room)));
+        assert_eq!("-".parse(), Ok(Destination::StandardInput));
+        let link: Destination = "starling:room/AAAA".parse().unwrap();
+        assert_eq!(link, Destination::Link("starling:room/AAAA".into()));
+        assert_eq!(format!("{link:?}"), "Link(hidden)");
+        assert_eq!("".parse::<Destination>(), Err(NoDestination::Name(RoomNameError::Empty)));
+        let error = format!("tarling:room/{}", "A".repeat(100)).parse::<Destination>().unwrap_err();
+        assert!(error.to_string().contains("starling:room/"), "{error}");
+    }
+}

@@ -1,0 +1,171 @@
+//! The invitation to a private room, and its form as a link.
+
+use std::{fmt, str::FromStr};
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+
+use super::SignedEpoch;
+use crate::{channel::RoomName, ids::tagged_hash, wire};
+
+/// Addresses in an invitation: enough to get in though some are gone, few enough for a link that can be sent around.
+pub const MAX_INVITE_ADDRESSES: usize = 4;
+
+/// Bytes of one such address, as text.
+pub const MAX_ADDRESS_BYTES: usize = 256;
+
+/// Bytes: the largest encoded invitation.
+pub const MAX_INVITE_BYTES: usize = 2 * 1024;
+
+/// Bytes at the end of a link that tell a mistyped one.
+const CHECK_BYTES: usize = 4;
+
+/// Bytes of an encoded epoch and its signature, at most.
+const MAX_EPOCH_BYTES: usize = 3 * 32 + 5 + 65;
+
+const LINK_PREFIX: &str = "starling:room/";
+
+const _: () =
+    assert!(MAX_INVITE_ADDRESSES * (MAX_ADDRESS_BYTES + 3) + 64 * 4 + MAX_EPOCH_BYTES + 8 <= MAX_INVITE_BYTES);
+
+/// An invitation to a private room. As text it is a link; whoever has it can read along.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invite {
+    /// What the room is called.
+    pub name: RoomName,
+    /// The epoch that it leads to, with its secret.
+    pub signed: SignedEpoch,
+    /// Where members, or others who know the network, may be reached: multiaddrs with peer ids.
+    pub addresses: Vec<String>,
+}
+
+/// Text that is no invitation. The user's to mend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidInvite {
+    /// It does not begin as an invitation does.
+    #[error("an invitation begins with {LINK_PREFIX}")]
+    Prefix,
+    /// A character is missing or wrong.
+    #[error("the invitation is damaged: copy it again, whole")]
+    Damaged,
+    /// It was written by a program that knows more.
+    #[error("this invitation is of a kind that this version does not know; update the program")]
+    Unknown,
+}
+
+impl Invite {
+    /// Whether a text looks like an invitation, or is meant to be one.
+    pub fn is_meant(text: &str) -> bool {
+        text.trim().starts_with(LINK_PREFIX)
+    }
+
+    /// The link. The addresses beyond what fits are left out.
+    pub fn link(&self) -> String {
+        let mut short = self.clone();
+        short.addresses.retain(|address| address.len() <= MAX_ADDRESS_BYTES);
+        short.addresses.truncate(MAX_INVITE_ADDRESSES);
+        let mut bytes = wire::encode(&short);
+        let check = check(&bytes);
+        bytes.extend(check);
+        format!("{LINK_PREFIX}{}", BASE64URL_NOPAD.encode(&bytes))
+    }
+}
+
+impl fmt::Debug for Invite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Invite(epoch {}, hidden)", self.signed.epoch().number())
+    }
+}
+
+impl FromStr for Invite {
+    type Err = InvalidInvite;
+
+    fn from_str(text: &str) -> Result<Self, InvalidInvite> {
+        let code = text.trim().strip_prefix(LINK_PREFIX).ok_or(InvalidInvite::Prefix)?;
+        if code.len() > 2 * MAX_INVITE_BYTES {
+            return Err(InvalidInvite::Damaged);
+        }
+        let bytes = BASE64URL_NOPAD.decode(code.as_bytes()).map_err(|_| InvalidInvite::Damaged)?;
+        let (encoded, end) = bytes.split_last_chunk::<CHECK_BYTES>().ok_or(InvalidInvite::Damaged)?;
+        if *end != check(encoded) {
+            return Err(InvalidInvite::Damaged);
+        }
+        let invite: Self = wire::decode::<_, MAX_INVITE_BYTES>(encoded).map_err(|_| InvalidInvite::Unknown)?;
+        let fits = invite.addresses.iter().all(|address| address.len() <= MAX_ADDRESS_BYTES);
+        if fits && invite.addresses.len() <= MAX_INVITE_ADDRESSES { Ok(invite) } else { Err(InvalidInvite::Unknown) }
+    }
+}
+
+fn check(encoded: &[u8]) -> [u8; CHECK_BYTES] {
+    let hash = tagged_hash("starling/invite/1", &[encoded]);
+    let mut check = [0; CHECK_BYTES];
+    check.copy_from_slice(&hash[..CHECK_BYTES]);
+    check
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p_identity::Keypair;
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+    use crate::{
+        private::{Epoch, RoomSecret},
+        signature::{Ed25519, Signer},
+    };
+
+    fn invite(addresses: Vec<String>) -> Invite {
+        let signer = Signer::new(Keypair::ed25519_from_bytes([1; 32]).unwrap()).unwrap();
+        let secret = RoomSecret::generate(&mut ChaCha20Rng::seed_from_u64(1));
+        let signed = SignedEpoch::create(&signer, Epoch::first(signer.author(), secret));
+        Invite { name: "garden".parse().unwrap(), signed, addresses }
+    }
+
+    #[test]
+    fn a_link_leads_back_to_its_invitation_and_a_mistyped_one_is_told() {
+        let invite = invite(vec!["/ip4/192.0.2.1/udp/4001/quic-v1/p2p/12D3KooW".into()]);
+        let link = invite.link();
+        assert!(Invite::is_meant(&link) && !Invite::is_meant("lobby"));
+        assert_eq!(link.parse(), Ok(invite.clone()));
+        assert_eq!(format!(" {link}\n").parse(), Ok(invite));
+        assert!(link.parse::<Invite>().unwrap().signed.is_genuine(&Ed25519));
+        assert_eq!("lobby".parse::<Invite>(), Err(InvalidInvite::Prefix));
+        for at in LINK_PREFIX.len()..link.len() {
+            let mut typo = link.clone().into_bytes();
+            typo[at] = if typo[at] == b'A' { b'B' } else { b'A' };
+            let typo = String::from_utf8(typo).unwrap();
+            assert!(typo == link || typo.parse::<Invite>().is_err(), "{typo}");
+            assert_eq!(link[..at].parse::<Invite>(), Err(InvalidInvite::Damaged));
+        }
+    }
+
+    #[test]
+    fn an_invitation_with_too_many_addresses_is_cut_short() {
+        let long = "x".repeat(MAX_ADDRESS_BYTES);
+        let many = invite([vec!["y".repeat(MAX_ADDRESS_BYTES + 1)], vec![long.clone(); 9]].concat());
+        let read: Invite = many.link().parse().unwrap();
+        assert_eq!(read.addresses, vec![long; MAX_INVITE_ADDRESSES]);
+    }
+
+    #[test]
+    fn the_largest_invitation_has_room() {
+        let name = "𐐷".repeat(crate::channel::MAX_ROOM_NAME_CHARS).parse().unwrap();
+        let largest = Invite { name, ..invite(vec!["x".repeat(MAX_ADDRESS_BYTES); MAX_INVITE_ADDRESSES]) };
+        assert_eq!(largest.link().parse(), Ok(largest));
+    }
+
+    #[test]
+    fn neither_secret_nor_name_is_shown() {
+        let shown = format!("{:?}", invite(vec![]));
+        assert_eq!(shown, "Invite(epoch 0, hidden)");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_reading_an_invitation_panic(text in "(starling:room/)?[A-Za-z0-9_-]{0,80}") {
+            prop_assert!(text.parse::<Invite>().is_err());
+        }
+    }
+}

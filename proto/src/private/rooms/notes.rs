@@ -1,0 +1,88 @@
+//! What happened by itself and waits to become part of records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{MAX_LETTERS, MAX_MEMBERS, Record};
+use crate::{
+    ids::{Author, ChannelId},
+    private::SignedEpoch,
+};
+
+/// The notes.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// Who was seen in which channel, one of ours.
+    seen: BTreeSet<(ChannelId, Author)>,
+    /// Whose letter about which channel is durable.
+    told: BTreeSet<(ChannelId, Author)>,
+    /// Later epochs of rooms, in the order in which they were told.
+    letters: BTreeMap<ChannelId, Vec<SignedEpoch>>,
+}
+
+impl Notes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.seen.is_empty() && self.told.is_empty() && self.letters.is_empty()
+    }
+
+    /// Somebody was seen in the current channel of `record`, which is ours.
+    pub(super) fn seen(&mut self, record: &Record, who: Author) {
+        let channel = record.epoch().channel();
+        let waiting = self.seen.range((channel, Author([0; 32]))..=(channel, Author([0xff; 32]))).count();
+        if record.members.len() + waiting < MAX_MEMBERS {
+            self.seen.insert((channel, who));
+        }
+    }
+
+    /// A letter that tells of a channel is durable.
+    pub(super) fn told(&mut self, channel: ChannelId, who: Author) {
+        self.told.insert((channel, who));
+    }
+
+    pub(super) fn is_told(&self, channel: ChannelId, who: Author) -> bool {
+        self.told.contains(&(channel, who))
+    }
+
+    /// A later epoch of a room was told.
+    pub(super) fn letter(&mut self, signed: SignedEpoch) {
+        let letters = self.letters.entry(signed.epoch().room()).or_default();
+        letters.push(signed);
+        if letters.len() > MAX_LETTERS {
+            letters.remove(0);
+        }
+    }
+
+    /// The record as the notes about its room make it.
+    pub(super) fn apply(&self, record: &Record, now_ms: u64) -> Record {
+        let mut next = record.clone();
+        let channel = record.epoch().channel();
+        let of = |notes: &BTreeSet<(ChannelId, Author)>| -> Vec<Author> {
+            notes.iter().filter(|(about, _)| *about == channel).map(|(_, who)| *who).collect()
+        };
+        for who in of(&self.seen) {
+            if next.members.len() < MAX_MEMBERS {
+                next.members.insert(who);
+            }
+        }
+        for who in of(&self.told) {
+            next.to_tell.remove(&who);
+        }
+        for signed in self.letters.get(&record.room()).into_iter().flatten() {
+            if next.joined && signed.epoch().number() > next.epoch().number() {
+                next.move_to(signed.clone(), now_ms);
+            }
+        }
+        next
+    }
+
+    /// Notes that the store did not take after all; the ones here came later.
+    pub(super) fn put_back(&mut self, mut earlier: Notes) {
+        self.seen.append(&mut earlier.seen);
+        self.told.append(&mut earlier.told);
+        for (room, mut letters) in earlier.letters {
+            letters.append(self.letters.entry(room).or_default());
+            let surplus = letters.len().saturating_sub(MAX_LETTERS);
+            letters.drain(..surplus);
+            self.letters.insert(room, letters);
+        }
+    }
+}
