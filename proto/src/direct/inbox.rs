@@ -29,7 +29,7 @@
 //! | what comes | a peer is answered | in a mailbox |
 //! |---|---|---|
 //! | a new text | `Delivered`, when it is durable | discarded, when it is durable |
-//! | a known one | `Delivered`, at once or with the commit under way | discarded, the same |
+//! | a known one | `Delivered`, at once or with the commit under way | discarded, the same, when it is durable that a receipt is owed |
 //! | a receipt | `Delivered`, when what it says is durable with the outbox | discarded, the same |
 //! | for somebody else; does not open, or breaks a rule | `Invalid`, and the peer is to blame | discarded |
 //! | for a key that we do not have | `UnknownKey` with our card | discarded: no key will come back |
@@ -39,7 +39,7 @@
 //!
 //! # Receipts
 //!
-//! A stream owes a receipt ([`Stream::owed`]) from when a mailboxed text of it is stored, or it is read, until the outbox has sent one. That
+//! A stream owes a receipt ([`Stream::owed`]) from when a mailboxed text of it comes, or it is read, until the outbox has sent one. That
 //! is stored with the stream, and taken back by a record of its own when the outbox says so ([`Input::ReceiptSent`]); what a process could
 //! not send, the next one says again, which does no harm: of two receipts the later counts. The outbox has one receipt for each
 //! author, so that of two streams of one author the second is said again after the first.

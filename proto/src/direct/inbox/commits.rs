@@ -19,12 +19,25 @@ pub type Place = (Author, StreamId, u64);
 pub enum Change {
     /// A text is new: the sources that wait for it.
     Text(Place, Letter, Vec<Source>),
+    /// This author is to get a receipt: the mailbox that waits for it.
+    Owed(Author, Source),
     /// The user said something about this author.
     Noted(Author),
     /// This author is to be forgotten.
     Forget(Author),
     /// A receipt was sent.
     Said(Author),
+}
+
+impl Change {
+    /// Whom it concerns.
+    pub fn author(&self) -> Author {
+        match self {
+            Self::Text((who, ..), ..) | Self::Owed(who, _) | Self::Noted(who) | Self::Forget(who) | Self::Said(who) => {
+                *who
+            }
+        }
+    }
 }
 
 /// A commit under way.
@@ -110,7 +123,7 @@ impl Commit {
     fn weight(&self) -> usize {
         let text = match &self.change {
             Change::Text(_, letter, _) => weight(letter) + MAX_COPIES * (size_of::<Source>() + MAX_PEER_ID_BYTES),
-            Change::Noted(_) | Change::Forget(_) | Change::Said(_) => 0,
+            Change::Owed(..) | Change::Noted(_) | Change::Forget(_) | Change::Said(_) => 0,
         };
         let streams: usize =
             self.streams.iter().map(|(.., stream)| stream.delivered.stretches().len() * 16 + 128).sum();

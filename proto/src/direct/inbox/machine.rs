@@ -216,13 +216,7 @@ impl Inbox {
         let (from, stream, _) = place;
         let mailed = matches!(source, Source::Mailbox { .. });
         match self.people.take(place, mailed) {
-            Fit::Known => {
-                if mailed {
-                    // Its author left it there because our first answer was lost.
-                    self.receipts.repeat(now, from, stream);
-                }
-                self.acknowledge(now, source);
-            }
+            Fit::Known => self.acknowledge_copy(now, source, from, stream),
             Fit::Full => self.decline(now, source, NotTaken::Full, None),
             Fit::New(person, state) => {
                 let change = Change::Text(place, letter.clone(), vec![source]);
@@ -290,11 +284,12 @@ impl Inbox {
             match commit.change {
                 Change::Text((from, stream, seq), letter, sources) => {
                     for source in sources {
-                        self.acknowledge(now, source);
+                        self.acknowledge_copy(now, source, from, stream);
                     }
                     let shown = self.order.arrived(now, (from, stream), seq, letter);
                     self.outputs.extend(shown.into_iter().map(Output::Show));
                 }
+                Change::Owed(_, source) => self.acknowledge(now, source),
                 Change::Noted(who) => self.outputs.push_back(Output::Noted(who)),
                 Change::Forget(who) => {
                     self.forgetting.remove(&who);
@@ -311,15 +306,14 @@ impl Inbox {
     fn persist_failed(&mut self, now: Now) {
         let mut touched = BTreeSet::new();
         for commit in self.commits.take_all() {
-            let (Change::Text((who, ..), ..) | Change::Noted(who) | Change::Forget(who) | Change::Said(who)) =
-                &commit.change;
-            touched.insert(*who);
+            touched.insert(commit.change.author());
             match commit.change {
                 Change::Text(_, _, sources) => {
                     for source in sources {
                         self.decline(now, source, NotTaken::Busy, None);
                     }
                 }
+                Change::Owed(_, source) => self.decline(now, source, NotTaken::Busy, None),
                 Change::Noted(who) | Change::Forget(who) => self.outputs.push_back(Output::NotNoted(who)),
                 Change::Said(_) => {}
             }

@@ -149,6 +149,14 @@ impl People {
         (stream.tip != before).then(|| stream.tip.clone())
     }
 
+    /// Notes that a stream owes a receipt. What is to be stored, unless that is durable and will be.
+    pub fn owe(&mut self, who: &Author, id: StreamId) -> Option<Stream> {
+        let Written { tip, durable } = self.entries.get_mut(who)?.streams.get_mut(&id)?;
+        let stays = tip.owed && durable.owed;
+        tip.owed = true;
+        (!stays).then(|| tip.clone())
+    }
+
     /// What is known of an author has become durable.
     pub fn settle_person(&mut self, who: &Author, person: Person) {
         if let Some(entry) = self.entries.get_mut(who) {

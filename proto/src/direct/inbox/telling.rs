@@ -23,6 +23,19 @@ impl Inbox {
         }
     }
 
+    /// A text that is durable came, perhaps again. Once it is out of the mailbox, nothing but a receipt tells its author: it may have been
+    /// left there because our answer was lost.
+    pub(super) fn acknowledge_copy(&mut self, now: Now, source: Source, from: Author, id: StreamId) {
+        if matches!(source, Source::Direct { .. }) {
+            return self.acknowledge(now, source);
+        }
+        self.receipts.repeat(now, from, id);
+        match self.people.owe(&from, id) {
+            Some(state) => self.commit(Change::Owed(from, source), None, None, vec![(from, id, state)]),
+            None => self.acknowledge(now, source),
+        }
+    }
+
     /// Says the receipt of a stream, if it may.
     pub(super) fn say_receipt(&mut self, to: Author, id: StreamId) {
         let silent = self.people.person(&to).blocked || self.forgetting.contains(&to);

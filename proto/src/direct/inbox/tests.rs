@@ -394,6 +394,59 @@ fn a_receipt_that_was_sent_before_another_letter_came_says_nothing_of_that() {
 }
 
 #[test]
+fn a_copy_of_a_letter_leaves_its_mailbox_when_it_is_durable_that_its_author_is_to_be_told_and_not_before() {
+    let mut world = World::new(&[1]);
+    world.write(1, 1, 1);
+    // The answer is lost.
+    world.take();
+    world.prompt = false;
+    let id = world.mail(1, 1, 1);
+    world.run(DISCARD_DELAY_MS);
+    assert_eq!(world.take(), []);
+    world.fail();
+    assert!(world.take().contains(&Output::Left { mailbox: vec![1], id }));
+    let id = world.mail(1, 1, 1);
+    let copy = world.mail(1, 1, 1);
+    world.persist(usize::MAX);
+    world.run(DISCARD_DELAY_MS);
+    assert_eq!(world.discarded(), [id, copy]);
+    world.crash();
+    world.run(RECEIPT_DELAY_MS);
+    assert_eq!(world.receipts().len(), 1);
+}
+
+#[test]
+fn a_copy_in_a_mailbox_of_a_letter_under_way_has_its_author_told() {
+    let mut world = World::new(&[1]);
+    world.prompt = false;
+    world.write(1, 1, 1);
+    let id = world.mail(1, 1, 1);
+    world.persist(1);
+    world.run(DISCARD_DELAY_MS);
+    assert_eq!(world.discarded(), []);
+    world.persist(1);
+    world.run(DISCARD_DELAY_MS);
+    assert_eq!(world.discarded(), [id]);
+    world.crash();
+    world.run(RECEIPT_DELAY_MS);
+    assert_eq!(world.receipts().len(), 1);
+}
+
+#[test]
+fn a_copy_that_comes_while_it_is_stored_that_nothing_is_owed_has_its_author_told_again() {
+    let mut world = World::new(&[1]);
+    world.mail(1, 1, 1);
+    world.prompt = false;
+    world.run(RECEIPT_DELAY_MS);
+    world.mail(1, 1, 1);
+    world.persist(usize::MAX);
+    world.take();
+    world.crash();
+    world.run(RECEIPT_DELAY_MS);
+    assert_eq!(world.receipts().len(), 1);
+}
+
+#[test]
 fn a_receipt_whose_sending_may_not_be_stored_is_said_after_a_restart_and_no_other() {
     let mut world = World::new(&[1]);
     world.mail(1, 1, 1);
