@@ -128,7 +128,7 @@ async fn a_hundred_thousand_envelopes_from_strangers_cost_little_and_keep_nobody
             let mut envelope = sealed(&from, letter(&from, to, 1, "spam"), &key);
             let frames = (0..ENVELOPES / STRANGERS).map(|index| {
                 // Every other stranger seals its letters properly, as far as can be told without opening them.
-                if number % 2 == 0 && index < 200 {
+                if number.is_multiple_of(2) && index < 200 {
                     envelope = sealed(&from, letter(&from, to, index as u64 + 1, "spam"), &key);
                 } else {
                     rng.fill(&mut envelope.sealed.ciphertext[..]);
