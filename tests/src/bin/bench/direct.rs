@@ -77,9 +77,9 @@ pub async fn measure_latency(report: &mut Report) {
         };
         let hearing_back = async {
             loop {
-                match ours.next().await.expect("the WebSocket stays open") {
-                    NodeEvent::DirectState { state: DirectState::Delivered, .. } => return start.elapsed(),
-                    _ => {}
+                let event = ours.next().await.expect("the WebSocket stays open");
+                if matches!(event, NodeEvent::DirectState { state: DirectState::Delivered, .. }) {
+                    return start.elapsed();
                 }
             }
         };
