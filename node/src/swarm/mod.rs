@@ -2,7 +2,7 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `task` | the loop: one action at a time, none of which waits |
+//! | `task`, `events` | the loop: one action at a time, none of which waits; whom it is for |
 //! | `behaviour`, `codec` | the libp2p protocols and their settings |
 //! | `rooms`, `room` | replicas and presence of the rooms joined |
 //! | `making`, `dormant` | what rooms are made of, and logs of rooms that were not made since the start |
@@ -31,6 +31,7 @@ mod context;
 mod direct;
 mod dormant;
 mod edge;
+mod events;
 mod forks;
 mod guard;
 mod journal;
