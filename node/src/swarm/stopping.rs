@@ -64,7 +64,8 @@ impl Stopping {
     /// The next step. `idle` says that the store has nothing to do, `connected` how many peers are.
     pub fn turn(&mut self, now: Now, idle: bool, connected: usize) -> Next {
         match self.closed {
-            Some(closed) if connected == 0 || now.reached(closed) => {
+            // Somebody may connect while the last packets leave; that holds up nothing.
+            Some(closed) if self.sent.is_some() || connected == 0 || now.reached(closed) => {
                 let sent = *self.sent.get_or_insert(now.after(LINGER_MS));
                 if now.reached(sent) { Next::Stopped } else { Next::Wait }
             }
@@ -88,5 +89,46 @@ impl Stopping {
             // The caller may have gone.
             let _ = answer.send(Ok(()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(mono_ms: u64) -> Now {
+        Now { mono_ms, wall_ms: mono_ms }
+    }
+
+    /// What is to be done at each deadline, with how many peers are connected then, until it is over.
+    fn steps(idle: bool, connected: impl Fn(usize) -> usize) -> Vec<(u64, Next)> {
+        let mut stopping = Stopping::new(at(0));
+        let (mut steps, mut now) = (Vec::new(), at(0));
+        while steps.len() < 10 && steps.last().is_none_or(|(_, next)| *next != Next::Stopped) {
+            now = at(stopping.deadline(idle).0.max(now.mono_ms));
+            steps.push((now.mono_ms, stopping.turn(now, idle, connected(steps.len()))));
+        }
+        steps
+    }
+
+    #[test]
+    fn a_node_stops_soon_after_its_connections_are_closed_or_were_to_be() {
+        let all_close = |step| usize::from(step == 0);
+        let closed = [(GOODBYE_MS, Next::Close), (GOODBYE_MS + CLOSE_MS, Next::Wait)];
+        let stopped = [(GOODBYE_MS + CLOSE_MS + LINGER_MS, Next::Stopped)];
+        assert_eq!(steps(true, all_close), [&closed[..], &stopped].concat());
+        assert_eq!(steps(true, |_| 1), [&closed[..], &stopped].concat());
+        assert_eq!(steps(false, |_| 0)[0], (MAX_WRITE_MS, Next::Close));
+    }
+
+    #[test]
+    fn whoever_connects_while_the_last_packets_leave_does_not_hold_up_the_end() {
+        let mut stopping = Stopping::new(at(0));
+        assert_eq!(stopping.turn(at(GOODBYE_MS), true, 1), Next::Close);
+        assert_eq!(stopping.turn(at(GOODBYE_MS + 1), true, 0), Next::Wait);
+        let sent = stopping.deadline(true);
+        assert_eq!(sent, at(GOODBYE_MS + 1).after(LINGER_MS));
+        // A turn at the deadline ends it: else the same deadline comes again and again.
+        assert_eq!(stopping.turn(at(sent.0), true, 1), Next::Stopped);
     }
 }
