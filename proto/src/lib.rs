@@ -44,12 +44,14 @@
 //! | [`time`] | instants and deadlines |
 //! | [`backoff`] | how long to wait after failures, and jitter |
 //! | [`rate`] | token buckets |
+//! | [`commits`] | what is on its way to the store |
 //! | [`inbound`] | how much one neighbour may send by gossip |
 
 pub mod backoff;
 pub mod call;
 pub mod channel;
 pub mod chat;
+pub mod commits;
 pub mod conduct;
 pub mod connectivity;
 pub mod direct;

@@ -1,11 +1,9 @@
 //! What is on its way to the disk.
 
-use std::collections::VecDeque;
-
 use libp2p_identity::PeerId;
 
 use super::{CommitId, MAX_COMMITTING_BYTES, pending::weight};
-use crate::event::SignedEvent;
+use crate::{commits, event::SignedEvent};
 
 /// Where events came from.
 #[derive(Debug, Clone, Copy)]
@@ -41,54 +39,43 @@ impl Origin {
     }
 }
 
-/// A commit under way.
+/// Consecutive events of one log on their way to the disk.
 #[derive(Debug, Clone)]
 pub struct Commit {
-    id: CommitId,
-    /// Consecutive events of one log.
+    /// The events.
     pub events: Vec<SignedEvent>,
     /// Where they came from.
     pub origin: Origin,
 }
 
-/// The commits under way, in the order in which they were handed to the store.
+/// The commits under way.
 #[derive(Debug, Clone, Default)]
-pub struct Commits {
-    queue: VecDeque<Commit>,
-    bytes: usize,
-    next_id: u64,
-}
+pub struct Commits(commits::Commits<Commit>);
 
 impl Commits {
     /// Notes that events are handed to the store.
     pub fn push(&mut self, events: Vec<SignedEvent>, origin: Origin) -> CommitId {
-        let id = CommitId(self.next_id);
-        self.next_id += 1;
-        self.bytes += weight(&events);
-        self.queue.push_back(Commit { id, events, origin });
-        id
+        let bytes = weight(&events);
+        self.0.push(Commit { events, origin }, bytes)
     }
 
     /// Takes the oldest commit, if it is one of those up to `through`.
     pub fn pop_through(&mut self, through: CommitId) -> Option<Commit> {
-        let commit = self.queue.pop_front_if(|commit| commit.id <= through)?;
-        self.bytes -= weight(&commit.events);
-        Some(commit)
+        self.0.pop_through(through)
     }
 
     /// Takes all of them: the store failed.
-    pub fn take_all(&mut self) -> VecDeque<Commit> {
-        self.bytes = 0;
-        std::mem::take(&mut self.queue)
+    pub fn take_all(&mut self) -> Vec<Commit> {
+        self.0.take_all()
     }
 
     /// Bytes under way.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.0.bytes()
     }
 
     /// Whether no more may be taken in until the disk has caught up.
     pub fn is_full(&self) -> bool {
-        self.bytes >= MAX_COMMITTING_BYTES
+        self.bytes() >= MAX_COMMITTING_BYTES
     }
 }

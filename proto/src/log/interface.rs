@@ -14,6 +14,8 @@ use crate::{
     signature::{Signer, Verifier},
 };
 
+pub use crate::commits::CommitId;
+
 /// What a replica is made of.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -30,13 +32,6 @@ pub struct Config {
     /// Seeds jitter and the choice of peers.
     pub seed: [u8; 32],
 }
-
-/// Names a batch of events handed to the store; later ones have larger numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CommitId(
-    /// Counts up from 0 for each replica.
-    pub u64,
-);
 
 /// Names a request that this replica made, so that the answer finds its question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

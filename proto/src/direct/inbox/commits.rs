@@ -1,9 +1,10 @@
 //! What is on its way to the disk.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use super::{CommitId, MAX_COMMITTING_BYTES, MAX_COPIES, Person, Source, Stream};
 use crate::{
+    commits,
     direct::{
         card::MAX_PEER_ID_BYTES,
         letter::{Content, Letter, MAX_FILE_NAME_BYTES, StreamId},
@@ -43,7 +44,6 @@ impl Change {
 /// A commit under way.
 #[derive(Debug)]
 pub struct Commit {
-    id: CommitId,
     /// What it is about.
     pub change: Change,
     /// Its author, as it is with this commit, if that changes.
@@ -52,13 +52,11 @@ pub struct Commit {
     pub streams: Vec<(Author, StreamId, Stream)>,
 }
 
-/// The commits under way, in the order in which they were handed to the store.
+/// The commits under way.
 #[derive(Debug, Default)]
 pub struct Commits {
-    queue: VecDeque<Commit>,
+    queue: commits::Commits<Commit>,
     texts: BTreeMap<Place, CommitId>,
-    bytes: usize,
-    next_id: u64,
 }
 
 impl Commits {
@@ -69,21 +67,17 @@ impl Commits {
         person: Option<(Author, Person)>,
         streams: Vec<(Author, StreamId, Stream)>,
     ) -> CommitId {
-        let id = CommitId(self.next_id);
-        self.next_id += 1;
-        if let Change::Text(place, ..) = &change {
-            self.texts.insert(*place, id);
-        }
-        let commit = Commit { id, change, person, streams };
-        self.bytes += commit.weight();
-        self.queue.push_back(commit);
+        let text = if let Change::Text(place, ..) = &change { Some(*place) } else { None };
+        let commit = Commit { change, person, streams };
+        let bytes = commit.weight();
+        let id = self.queue.push(commit, bytes);
+        self.texts.extend(text.map(|place| (place, id)));
         id
     }
 
     /// Takes the oldest, if it is one of those up to `through`.
     pub fn pop_through(&mut self, through: CommitId) -> Option<Commit> {
-        let commit = self.queue.pop_front_if(|commit| commit.id <= through)?;
-        self.bytes -= commit.weight();
+        let commit = self.queue.pop_through(through)?;
         if let Change::Text(place, ..) = &commit.change {
             self.texts.remove(place);
         }
@@ -91,17 +85,15 @@ impl Commits {
     }
 
     /// Takes all of them: the store failed.
-    pub fn take_all(&mut self) -> VecDeque<Commit> {
-        self.bytes = 0;
+    pub fn take_all(&mut self) -> Vec<Commit> {
         self.texts.clear();
-        std::mem::take(&mut self.queue)
+        self.queue.take_all()
     }
 
     /// The sources that wait for a text, if it is under way.
     pub fn waiting_for(&mut self, place: &Place) -> Option<&mut Vec<Source>> {
         let id = *self.texts.get(place)?;
-        let at = self.queue.binary_search_by_key(&id, |commit| commit.id).ok()?;
-        match &mut self.queue.get_mut(at)?.change {
+        match &mut self.queue.get_mut(id)?.change {
             Change::Text(_, _, sources) => Some(sources),
             _ => None,
         }
@@ -109,12 +101,12 @@ impl Commits {
 
     /// Bytes under way.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.queue.bytes()
     }
 
     /// Whether no more may be taken in until the disk has caught up.
     pub fn is_full(&self) -> bool {
-        self.bytes >= MAX_COMMITTING_BYTES
+        self.bytes() >= MAX_COMMITTING_BYTES
     }
 }
 

@@ -18,6 +18,8 @@ use crate::{
     signature::Verifier,
 };
 
+pub use crate::commits::CommitId;
+
 /// What an inbox is made of.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -28,13 +30,6 @@ pub struct Config {
     /// Whether authors are told what was read.
     pub read_receipts: bool,
 }
-
-/// Names records handed to the store; later ones have larger numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CommitId(
-    /// Counts up from 0 for each inbox.
-    pub u64,
-);
 
 /// Where an envelope comes from. Each is answered once: by [`Output::Answer`] the one, by [`Output::Discard`] or [`Output::Left`] the
 /// other.

@@ -10,6 +10,8 @@ use crate::{
     wire::{self, DecodeError},
 };
 
+pub use crate::commits::CommitId;
+
 /// What a key ring is made of.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -18,13 +20,6 @@ pub struct Config {
     /// Keys are made from it: different each time the program starts, and from nowhere but the system's random numbers.
     pub seed: [u8; 32],
 }
-
-/// Names a record handed to the store; later ones have larger numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CommitId(
-    /// Counts up from 0 for each ring.
-    pub u64,
-);
 
 /// What happens to a key ring.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use super::{
     STEP_MS, Stored, StoredKey,
 };
 use crate::{
+    commits::Commits,
     direct::card::{
         Card, KEEP_MS, MAX_ADDRESS_BYTES, MAX_MAILBOX_ADDRESSES, MAX_MAILBOXES, MAX_PEER_ID_BYTES, Mailbox, ROTATE_MS,
         SignedCard,
@@ -37,8 +38,8 @@ pub struct KeyRing {
     mailboxes: Vec<Mailbox>,
     /// The user wants a new key.
     rotate: bool,
-    commit: Option<Commit>,
-    next_commit: u64,
+    /// At most one record.
+    commits: Commits<Commit>,
     /// After the store failed: when to try again.
     retry: Option<Deadline>,
     /// When to look again.
@@ -49,7 +50,6 @@ pub struct KeyRing {
 /// A record on its way to the disk.
 #[derive(Debug)]
 struct Commit {
-    id: CommitId,
     stored: Stored,
     /// Whether the user asked for the new key in it.
     by_hand: bool,
@@ -99,8 +99,7 @@ impl KeyRing {
             mailboxes: stored.mailboxes.clone(),
             durable: stored,
             rotate: false,
-            commit: None,
-            next_commit: 0,
+            commits: Commits::default(),
             retry: None,
             look: now.after(LOOK_MS),
             outputs: VecDeque::new(),
@@ -148,7 +147,7 @@ impl KeyRing {
 
     /// When [`KeyRing::handle_timeout`] is to be called.
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        if self.commit.is_some() { None } else { Some(self.look) }
+        if self.commits.is_empty() { Some(self.look) } else { None }
     }
 
     // ---- to the disk and back
@@ -157,7 +156,7 @@ impl KeyRing {
     fn step(&mut self, now: Now) {
         self.time.advance(now);
         self.retry = self.retry.filter(|retry| !now.reached(*retry));
-        if self.commit.is_none() && self.retry.is_none() {
+        if self.commits.is_empty() && self.retry.is_none() {
             self.write(now);
         }
         let due_ms = self.due_ms().saturating_sub(self.time.elapsed_ms);
@@ -182,10 +181,8 @@ impl KeyRing {
             next.issued_ms = now.wall_ms.min(LATEST_MS).max(next.issued_ms.saturating_add(1));
         }
         (next.elapsed_ms, next.wall_ms) = (elapsed_ms, self.time.wall_ms);
-        let id = CommitId(self.next_commit);
-        self.next_commit += 1;
-        self.outputs.push_back(Output::Persist { commit: id, stored: next.clone() });
-        self.commit = Some(Commit { id, stored: next, by_hand: by_hand && rotated });
+        let commit = self.commits.push(Commit { stored: next.clone(), by_hand: by_hand && rotated }, 0);
+        self.outputs.push_back(Output::Persist { commit, stored: next });
     }
 
     /// Makes a new key if one is wanted or due, and says whether it did.
@@ -210,7 +207,7 @@ impl KeyRing {
     }
 
     fn persisted(&mut self, through: CommitId) {
-        let Some(commit) = self.commit.take_if(|commit| commit.id <= through) else { return };
+        let Some(commit) = self.commits.pop_through(through) else { return };
         let news = commit.stored.issued_ms > self.durable.issued_ms;
         self.names = names(&commit.stored);
         self.durable = commit.stored;
@@ -220,7 +217,7 @@ impl KeyRing {
     }
 
     fn persist_failed(&mut self, now: Now) {
-        let Some(commit) = self.commit.take() else { return };
+        let Some(commit) = self.commits.take_all().pop() else { return };
         if commit.by_hand {
             self.outputs.push_back(Output::NotRotated(NotRotated::StoreFailed));
         }

@@ -16,6 +16,8 @@ use crate::{
     signature::Verifier,
 };
 
+pub use crate::commits::CommitId;
+
 /// How much a mailbox keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
@@ -62,13 +64,6 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Depositor(
     /// The number. It must mean the same after a restart.
-    pub u64,
-);
-
-/// Names changes handed to the store; later ones have larger numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CommitId(
-    /// Counts up from 0 for each mailbox.
     pub u64,
 );
 

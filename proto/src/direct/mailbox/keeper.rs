@@ -247,7 +247,7 @@ impl Keeper {
         let letter = StoredLetter { id, arrival: self.next_arrival, to, bytes, depositor, until_ms };
         self.next_arrival += 1;
         self.index.insert(letter);
-        batch.bytes += u64::from(bytes);
+        batch.bytes += bytes as usize;
         batch.done.push(Done::Kept { arrival: letter.arrival });
         batch.changes.push(Change::Keep { letter, envelope });
         Ok(())

@@ -16,6 +16,8 @@ use crate::{
     signature::{Signer, Verifier},
 };
 
+pub use crate::commits::CommitId;
+
 /// What an outbox is made of.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -28,13 +30,6 @@ pub struct Config {
     /// Seeds sealing and jitter. Never the same twice.
     pub seed: [u8; 32],
 }
-
-/// Names a batch of changes handed to the store; later ones have larger numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CommitId(
-    /// Counts up from 0 for each outbox.
-    pub u64,
-);
 
 /// Names a question that this outbox asked, so that the answer finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

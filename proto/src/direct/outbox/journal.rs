@@ -3,12 +3,13 @@
 //! A new letter is handed to the store at once. Everything else is noted as *changed* and handed over as it is when the batch
 //! before it is durable: so changes that come faster than the store takes them become one, and what the store did not take is changed still.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use rand::Rng;
 
 use super::{CommitId, MAX_CHANGES, RETRY, State, schedule::Pause};
 use crate::{
+    commits::Commits,
     direct::letter::Receipt,
     ids::Author,
     time::{Deadline, Now},
@@ -83,8 +84,7 @@ pub enum Commit {
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Journal {
-    queue: VecDeque<(CommitId, Commit)>,
-    next_id: u64,
+    queue: Commits<Commit>,
     changed: BTreeSet<Changed>,
     /// Receipts of others whose consequences are among what changed.
     receipts: Vec<(Author, Receipt)>,
@@ -96,11 +96,8 @@ pub struct Journal {
 impl Journal {
     /// Notes that something is handed to the store.
     pub fn push(&mut self, commit: Commit) -> CommitId {
-        let id = CommitId(self.next_id);
-        self.next_id += 1;
         self.busy |= matches!(commit, Commit::Changes { .. });
-        self.queue.push_back((id, commit));
-        id
+        self.queue.push(commit, 0)
     }
 
     /// Notes that something is not as the store has it.
@@ -138,17 +135,17 @@ impl Journal {
 
     /// Takes the oldest commit, if it is one of those up to `through`: it is durable.
     pub fn pop_through(&mut self, through: CommitId) -> Option<Commit> {
-        let (_, commit) = self.queue.pop_front_if(|(id, _)| *id <= through)?;
+        let commit = self.queue.pop_through(through)?;
         self.busy &= !matches!(commit, Commit::Changes { .. });
         self.pause.reset();
         Some(commit)
     }
 
     /// Takes all commits under way: the store failed.
-    pub fn fail(&mut self, now: Now, rng: &mut impl Rng) -> VecDeque<(CommitId, Commit)> {
+    pub fn fail(&mut self, now: Now, rng: &mut impl Rng) -> Vec<Commit> {
         self.busy = false;
         self.pause.fail(now, RETRY, rng);
-        std::mem::take(&mut self.queue)
+        self.queue.take_all()
     }
 
     /// When to try again.

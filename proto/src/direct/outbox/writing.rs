@@ -144,7 +144,7 @@ impl Outbox {
 
     /// [`Input::PersistFailed`](super::Input::PersistFailed).
     pub(super) fn persist_failed(&mut self, now: Now) {
-        for (_, commit) in self.journal.fail(now, &mut self.rng) {
+        for commit in self.journal.fail(now, &mut self.rng) {
             match commit {
                 Commit::Written { token, to, seq } => {
                     // All numbers after the last durable one are free again: a gap would never close.
