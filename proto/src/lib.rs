@@ -66,6 +66,8 @@ pub mod private;
 pub mod rate;
 pub mod seal;
 pub mod signature;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod time;
 pub mod wire;
 
