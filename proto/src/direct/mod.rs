@@ -23,3 +23,6 @@ pub mod letter;
 pub mod mailbox;
 pub mod message;
 pub mod outbox;
+
+#[cfg(test)]
+mod tests;
