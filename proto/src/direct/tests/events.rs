@@ -50,7 +50,7 @@ pub enum Event {
 /// What happens in one run. In few of them are letters so long and so many that they do not fit into one question or page: they cost a
 /// hundred times as much.
 pub fn events() -> impl Strategy<Value = Vec<Event>> {
-    prop::bool::weighted(0.1).prop_flat_map(|long| prop::collection::vec(event(long), 1..60))
+    prop::bool::weighted(0.06).prop_flat_map(|long| prop::collection::vec(event(long), 1..60))
 }
 
 fn event(long: bool) -> impl Strategy<Value = Event> {
