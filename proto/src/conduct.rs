@@ -231,16 +231,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn at(mono_ms: u64) -> Now {
-        Now { mono_ms, wall_ms: 0 }
-    }
-
-    fn peer(n: u32) -> PeerId {
-        let mut bytes = vec![0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
-        bytes.extend([n.to_be_bytes(); 8].concat());
-        PeerId::from_bytes(&bytes).unwrap()
-    }
+    use crate::testing::{at, cheap_peer as peer};
 
     fn offend(machine: &mut Conduct, now: Now, n: u32, offence: Offence) -> Vec<Output> {
         machine.handle(now, Input::Offence { peer: peer(n), offence });

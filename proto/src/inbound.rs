@@ -36,10 +36,7 @@ impl Inbound {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(mono_ms: u64) -> Now {
-        Now { mono_ms, wall_ms: 0 }
-    }
+    use crate::testing::at;
 
     #[test]
     fn a_busy_room_is_within_the_inbound_limits_and_a_flood_is_not() {

@@ -67,6 +67,8 @@ pub mod private;
 pub mod rate;
 pub mod seal;
 pub mod signature;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod time;
 pub mod wire;
 

@@ -85,10 +85,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn at(mono_ms: u64) -> Now {
-        Now { mono_ms, wall_ms: 0 }
-    }
+    use crate::testing::at;
 
     #[test]
     fn a_burst_is_served_and_then_the_rate_holds() {

@@ -108,10 +108,7 @@ fn tagged(tag: &str, message: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn signer(secret: u8) -> Signer {
-        Signer::new(Keypair::ed25519_from_bytes([secret; 32]).unwrap()).unwrap()
-    }
+    use crate::testing::signer;
 
     #[test]
     fn a_signature_fits_its_author_its_tag_and_its_message_only() {

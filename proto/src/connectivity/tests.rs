@@ -4,17 +4,7 @@ use proptest::prelude::*;
 use rand::RngExt;
 
 use super::*;
-
-fn at(mono_ms: u64) -> Now {
-    Now { mono_ms, wall_ms: 1_700_000_000_000 + mono_ms }
-}
-
-fn peer(n: u32) -> PeerId {
-    // The form of an Ed25519 key; that it is no point of the curve concerns nobody here.
-    let mut bytes = vec![0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
-    bytes.extend([n.to_be_bytes(); 8].concat());
-    PeerId::from_bytes(&bytes).unwrap()
-}
+use crate::testing::{at, cheap_peer as peer};
 
 fn address(n: u32) -> String {
     format!("/ip4/10.0.0.1/tcp/{n}")

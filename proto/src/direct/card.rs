@@ -125,14 +125,8 @@ impl SignedCard {
 
 #[cfg(test)]
 mod tests {
-    use libp2p_identity::Keypair;
-
     use super::*;
-    use crate::signature::Ed25519;
-
-    fn signer(secret: u8) -> Signer {
-        Signer::new(Keypair::ed25519_from_bytes([secret; 32]).unwrap()).unwrap()
-    }
+    use crate::{signature::Ed25519, testing::signer};
 
     fn card(mailboxes: usize, addresses: usize, bytes: usize) -> Card {
         let mailbox = Mailbox { peer: vec![7; MAX_PEER_ID_BYTES], addresses: vec!["x".repeat(bytes); addresses] };

@@ -133,10 +133,4 @@ pub const RECEIPT_RETRY_MS: u64 = 60_000;
 pub const DISCARD_DELAY_MS: u64 = 1_000;
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
-mod tests;
-#[cfg(test)]
-pub(super) mod witness;
-#[cfg(test)]
-pub(super) mod world;
+pub(super) mod tests;

@@ -27,3 +27,6 @@ pub mod mailbox;
 pub mod message;
 pub mod outbox;
 pub mod safety;
+
+#[cfg(test)]
+mod tests;

@@ -2,31 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use libp2p_identity::Keypair;
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     channel::LOBBY,
     signature::{Ed25519, Signature},
+    testing::{EPOCH_MS, at, peer, signer, signer_of},
 };
 
 mod room;
-
-/// Where the wall clocks start.
-const EPOCH_MS: u64 = 1_700_000_000_000;
-
-fn at(mono_ms: u64) -> Now {
-    Now { mono_ms, wall_ms: EPOCH_MS + mono_ms }
-}
-
-fn signer(n: u8) -> Signer {
-    Signer::new(Keypair::ed25519_from_bytes([n; 32]).unwrap()).unwrap()
-}
-
-fn peer(n: u8) -> PeerId {
-    signer(n).author().peer_id().unwrap()
-}
 
 fn lobby() -> ChannelId {
     LOBBY.parse::<crate::channel::RoomName>().unwrap().channel()
@@ -416,7 +401,7 @@ fn a_list_has_our_latest_announcement_with_its_age() {
 fn numbered(n: u32) -> Signer {
     let mut secret = [1; 32];
     secret[..4].copy_from_slice(&n.to_le_bytes());
-    Signer::new(Keypair::ed25519_from_bytes(secret).unwrap()).unwrap()
+    signer_of(secret)
 }
 
 #[test]

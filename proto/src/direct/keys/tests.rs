@@ -1,11 +1,11 @@
-use libp2p_identity::Keypair;
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     direct::card::{Mailbox, SignedCard},
     seal::KeyId,
-    signature::{Ed25519, Signer},
+    signature::Ed25519,
+    testing::signer,
     time::Now,
 };
 
@@ -27,7 +27,7 @@ struct World {
 }
 
 fn config(seed: u8) -> Config {
-    Config { signer: Signer::new(Keypair::ed25519_from_bytes([1; 32]).unwrap()).unwrap(), seed: [seed; 32] }
+    Config { signer: signer(1), seed: [seed; 32] }
 }
 
 impl World {

@@ -1,14 +1,12 @@
-use libp2p_identity::Keypair;
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
-use crate::signature::Ed25519;
-
-fn signer(secret: u8) -> Signer {
-    Signer::new(Keypair::ed25519_from_bytes([secret; 32]).unwrap()).unwrap()
-}
+use crate::{
+    signature::Ed25519,
+    testing::{author, signer},
+};
 
 fn rng() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(1)
@@ -24,11 +22,11 @@ fn text(text: &str) -> Content {
 
 /// From the first signer to the second.
 fn letter(content: Content) -> Letter {
-    Letter { from: signer(1).author(), to: signer(2).author(), at: Timestamp::from_ms(1_000), content }
+    Letter { from: author(1), to: author(2), at: Timestamp::from_ms(1_000), content }
 }
 
 fn open(envelope: &Envelope, recipient: u8, key: &OpenKey) -> Result<Letter, Refused> {
-    envelope.open(signer(recipient).author(), [(key.seal_key().id(), key)], &Ed25519)
+    envelope.open(author(recipient), [(key.seal_key().id(), key)], &Ed25519)
 }
 
 #[test]
@@ -39,9 +37,9 @@ fn a_letter_is_read_by_its_recipient_and_by_nobody_else() {
     assert_eq!(open(&envelope, 2, &mine), Ok(written));
     assert_eq!(open(&envelope, 3, &mine), Err(Refused::NotForUs));
     assert_eq!(open(&envelope, 2, &other), Err(Refused::UnknownKey));
-    let renamed = Envelope { to: signer(3).author(), ..envelope.clone() };
+    let renamed = Envelope { to: author(3), ..envelope.clone() };
     assert_eq!(open(&renamed, 3, &mine), Err(Refused::CannotOpen(CannotOpen)));
-    let misnamed = envelope.open(signer(2).author(), [(envelope.key, &other)], &Ed25519);
+    let misnamed = envelope.open(author(2), [(envelope.key, &other)], &Ed25519);
     assert_eq!(misnamed, Err(Refused::CannotOpen(CannotOpen)));
 }
 
@@ -50,8 +48,8 @@ fn nothing_of_the_author_or_the_text_stands_outside() {
     let envelope = letter(text("meet me at nine")).sign(&signer(1)).seal(&key(2).seal_key(), &mut rng()).unwrap();
     let bytes = wire::encode(&envelope);
     let has = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
-    assert!(!has(b"meet me") && !has(&signer(1).author().0[..8]));
-    assert!(has(&signer(2).author().0));
+    assert!(!has(b"meet me") && !has(&author(1).0[..8]));
+    assert!(has(&author(2).0));
 }
 
 #[test]
@@ -60,9 +58,9 @@ fn a_letter_that_its_author_did_not_sign_or_wrote_to_somebody_else_is_refused() 
     let forged = letter(text("hello")).sign(&signer(3)).seal(&mine.seal_key(), &mut rng()).unwrap();
     assert_eq!(open(&forged, 2, &mine), Err(Refused::Forged));
     // The recipient of a letter passes it on to a third, in the author's name.
-    let to_another = Letter { to: signer(3).author(), ..letter(text("hello")) }.sign(&signer(1));
+    let to_another = Letter { to: author(3), ..letter(text("hello")) }.sign(&signer(1));
     let id = mine.seal_key().id();
-    let to = signer(2).author();
+    let to = author(2);
     let plain = padded(&wire::encode(&to_another));
     let sealed = mine.seal_key().seal(SEAL_INFO, &bound(to, id), &plain, &mut rng()).unwrap();
     assert_eq!(open(&Envelope { to, key: id, sealed }, 2, &mine), Err(Refused::Forged));
@@ -121,7 +119,7 @@ fn the_largest_letter_fits() {
 #[test]
 fn padding_that_is_not_zeros_or_has_no_bucket_is_refused() {
     let mine = key(2);
-    let (to, id) = (signer(2).author(), mine.seal_key().id());
+    let (to, id) = (author(2), mine.seal_key().id());
     let plain = padded(&wire::encode(&letter(text("hello")).sign(&signer(1))));
     let mut marked = plain.clone();
     *marked.last_mut().unwrap() = 1;
@@ -135,7 +133,7 @@ proptest! {
     #[test]
     fn whatever_is_sealed_opening_it_never_panics(plain in prop::collection::vec(any::<u8>(), 0..600), pad: bool) {
         let mine = key(2);
-        let (to, id) = (signer(2).author(), mine.seal_key().id());
+        let (to, id) = (author(2), mine.seal_key().id());
         let plain = if pad { padded(&plain) } else { plain };
         let sealed = mine.seal_key().seal(SEAL_INFO, &bound(to, id), &plain, &mut rng()).unwrap();
         let opened = open(&Envelope { to, key: id, sealed }, 2, &mine);

@@ -1,7 +1,5 @@
 //! One rule each; `schedules` has all of them at once.
 
-use libp2p_identity::Keypair;
-
 use super::*;
 use crate::{
     direct::{
@@ -11,7 +9,8 @@ use crate::{
     },
     ids::Author,
     seal::{KeyId, SealKey, Sealed},
-    signature::{Ed25519, Signer},
+    signature::Ed25519,
+    testing::{at, author, signer},
     time::{Deadline, Now},
 };
 use house::House;
@@ -21,22 +20,8 @@ mod house;
 mod schedules;
 pub mod store;
 
-/// Where the wall clocks start.
-const EPOCH_MS: u64 = 1_700_000_000_000;
 const DAY_MS: u64 = 24 * 3_600_000;
 const HOME: Depositor = Depositor(1);
-
-fn at(mono_ms: u64) -> Now {
-    Now { mono_ms, wall_ms: EPOCH_MS + mono_ms }
-}
-
-fn signer(n: u8) -> Signer {
-    Signer::new(Keypair::ed25519_from_bytes([n; 32]).unwrap()).unwrap()
-}
-
-fn author(n: u8) -> Author {
-    signer(n).author()
-}
 
 fn card(n: u8, issued_ms: u64) -> SignedCard {
     let card = Card { owner: author(n), issued_ms, key: SealKey([n; 32]), mailboxes: Vec::new() };

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use libp2p_identity::Keypair;
-
 use super::*;
 use crate::{
     direct::{
@@ -12,7 +10,8 @@ use crate::{
         message::{DirectAnswer, DirectQuestion, Refusal},
     },
     seal::OpenKey,
-    signature::{Ed25519, Signer},
+    signature::Ed25519,
+    testing::{EPOCH_MS, at, author, signer},
 };
 
 mod direct;
@@ -24,22 +23,7 @@ mod writing;
 
 use disk::{Disk, seq};
 
-/// Where the wall clock starts.
-const EPOCH_MS: u64 = 1_700_000_000_000;
-
 const STREAM: StreamId = StreamId(77);
-
-fn at(mono_ms: u64) -> Now {
-    Now { mono_ms, wall_ms: EPOCH_MS + mono_ms }
-}
-
-fn signer(n: u8) -> Signer {
-    Signer::new(Keypair::ed25519_from_bytes([n; 32]).unwrap()).unwrap()
-}
-
-fn author(n: u8) -> Author {
-    signer(n).author()
-}
 
 fn open_key(n: u8) -> OpenKey {
     OpenKey::from_bytes([n; 32])

@@ -5,7 +5,7 @@ use std::{
     ops::RangeBounds,
 };
 
-use libp2p_identity::{Keypair, PeerId};
+use libp2p_identity::PeerId;
 
 use super::*;
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     },
     ids::Author,
     seal::{KeyId, SealKey, Sealed},
-    signature::Signer,
+    testing::{self, author, signer},
 };
 
 /// What a mailbox does.
@@ -77,15 +77,11 @@ pub struct World {
 }
 
 pub fn us() -> Author {
-    signer(100).author()
-}
-
-fn signer(n: u8) -> Signer {
-    Signer::new(Keypair::ed25519_from_bytes([n; 32]).unwrap()).unwrap()
+    author(100)
 }
 
 fn peer(n: u8) -> PeerId {
-    signer(n + 1).author().peer_id().unwrap()
+    testing::peer(n + 1)
 }
 
 fn mailbox(n: u8) -> Mailbox {
@@ -129,7 +125,7 @@ impl Box {
         let (envelopes, more) = match conduct {
             Conduct::Repeats => (first.to_vec(), true),
             Conduct::Endless => (vec![envelope(us, 1_000_000 + self.made)], true),
-            Conduct::Others => (vec![envelope(signer(99).author(), self.made)], false),
+            Conduct::Others => (vec![envelope(author(99), self.made)], false),
             Conduct::Misfits => return DirectAnswer::Delivered,
             Conduct::EmptyMore => (Vec::new(), true),
             _ if self.card.is_none() => return DirectAnswer::Refused(Refusal::NotWanted),

@@ -5,7 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use libp2p_identity::Keypair;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
@@ -20,6 +19,7 @@ use crate::{
     ids::Author,
     seal::SealKey,
     signature::{Ed25519, Signer},
+    testing::signer_of,
     time::Now,
 };
 
@@ -29,7 +29,7 @@ pub const OWNER: u16 = 0;
 pub fn signer(who: u16) -> Signer {
     let mut secret = [7; 32];
     secret[..2].copy_from_slice(&who.to_le_bytes());
-    Signer::new(Keypair::ed25519_from_bytes(secret).unwrap()).unwrap()
+    signer_of(secret)
 }
 
 pub fn author(who: u16) -> Author {
