@@ -3,7 +3,10 @@
 //! Underneath it is an honest one, [`Keeper`], with its store in memory: it takes registrations and letters, hands out cards, and
 //! provides what mailboxes provide, so that it is chosen like any other. What it says is then bent ([`Lie`]).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use libp2p::{PeerId, kad::RecordKey};
 use proto::{
@@ -18,7 +21,6 @@ use proto::{
     signature::Ed25519,
     time::Now,
 };
-use std::sync::Arc;
 
 use super::peer::{Peer, Trick};
 use crate::scenario::Lie;
@@ -49,18 +51,18 @@ pub struct LyingMailbox {
 }
 
 impl LyingMailbox {
-    /// Lies so.
-    pub fn new(peer: &Peer, lie: Lie) -> Self {
+    /// Lies so from now on.
+    pub fn new(now: Now, lie: Lie) -> Self {
         let config = Config { settings: Settings::default(), verifier: Arc::new(Ed25519) };
         let mut mailbox = Self {
             lie,
-            keeper: Keeper::new(peer.now(), config, Stored::default()),
+            keeper: Keeper::new(now, config, Stored::default()),
             letters: BTreeMap::new(),
             remembered: VecDeque::new(),
             cards: BTreeMap::new(),
             provided: Vec::new(),
         };
-        mailbox.provide(peer.now(), mailboxes_key());
+        mailbox.provide(now, mailboxes_key());
         mailbox
     }
 
@@ -178,6 +180,106 @@ impl Trick for LyingMailbox {
                 }
                 Some(answer)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::identity::Keypair;
+    use proto::{
+        direct::{
+            card::Card,
+            letter::{Content, Letter, StreamId, Text},
+        },
+        hlc::Timestamp,
+        seal::OpenKey,
+        signature::Signer,
+    };
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+
+    const NOW: Now = Now { mono_ms: 1_000, wall_ms: 1_000 };
+
+    fn signer(secret: u8) -> Signer {
+        Signer::new(Keypair::ed25519_from_bytes([secret; 32]).unwrap()).unwrap()
+    }
+
+    fn peer(secret: u8) -> PeerId {
+        signer(secret).author().peer_id().unwrap()
+    }
+
+    /// A letter for somebody, with whose key nobody will open it here.
+    fn letter(to: u8, seq: u64) -> Envelope {
+        let mut rng = ChaCha20Rng::seed_from_u64(seq);
+        let text = Text { stream: StreamId(1), seq, text: "hello".into(), attachments: Vec::new() };
+        let (from, to) = (signer(9).author(), signer(to).author());
+        let letter = Letter { from, to, at: Timestamp::from_ms(seq), content: Content::Text(text) };
+        letter.sign(&signer(9)).seal(&OpenKey::generate(&mut rng).seal_key(), &mut rng).unwrap()
+    }
+
+    fn register(mailbox: &mut LyingMailbox, secret: u8, issued_ms: u64) -> Option<DirectAnswer> {
+        let key = OpenKey::generate(&mut ChaCha20Rng::seed_from_u64(issued_ms)).seal_key();
+        let card = Card { owner: signer(secret).author(), issued_ms, key, mailboxes: Vec::new() }.sign(&signer(secret));
+        mailbox.answer_letter(NOW, peer(secret), DirectQuestion::Register(card))
+    }
+
+    /// A mailbox with two letters for the first, and one for the second.
+    fn filled(lie: Lie) -> (LyingMailbox, Option<DirectAnswer>) {
+        let mut mailbox = LyingMailbox::new(NOW, lie);
+        for secret in [1, 2] {
+            assert!(matches!(register(&mut mailbox, secret, 5), Some(DirectAnswer::Registered { .. })));
+        }
+        let deposit = DirectQuestion::Deposit(vec![letter(1, 1), letter(2, 2), letter(1, 3)]);
+        let deposited = mailbox.answer_letter(NOW, peer(8), deposit);
+        (mailbox, deposited)
+    }
+
+    fn collected(mailbox: &mut LyingMailbox) -> Option<Vec<Envelope>> {
+        match mailbox.answer_letter(NOW, peer(1), DirectQuestion::Collect { after: None }) {
+            Some(DirectAnswer::Letters { envelopes, more: false }) => Some(envelopes),
+            Some(other) => panic!("{other:?}"),
+            None => None,
+        }
+    }
+
+    #[test]
+    fn each_lie_is_what_it_is_called() {
+        let (one, three) = (letter(1, 1), letter(1, 3));
+        for (lie, wanted) in [
+            (Lie::Forget, Some(vec![])),
+            (Lie::Repeat, Some(vec![one.clone(), one.clone(), three.clone(), three.clone()])),
+            (Lie::Shuffle, Some(vec![three.clone(), one.clone()])),
+            (Lie::Replay, Some(vec![one.clone(), three.clone()])),
+            (Lie::MixUp, Some(vec![letter(2, 2)])),
+            (Lie::Silence, None),
+            (Lie::Claim, Some(vec![one.clone(), three.clone()])),
+        ] {
+            let (mut mailbox, deposited) = filled(lie);
+            let claimed = if lie == Lie::Claim { 4 } else { 3 };
+            assert_eq!(deposited, Some(DirectAnswer::Deposited(claimed)), "{lie:?}");
+            assert_eq!(collected(&mut mailbox), wanted, "{lie:?}");
+        }
+        let corrupt = collected(&mut filled(Lie::Corrupt).0).unwrap();
+        assert!(corrupt.len() == 2 && corrupt[0].to == one.to && corrupt[0] != one && corrupt[1] != three);
+    }
+
+    #[test]
+    fn what_was_discarded_is_replayed_and_the_first_card_handed_out() {
+        for (lie, left, issued_ms) in [(Lie::Replay, 2, 5), (Lie::Shuffle, 0, 7)] {
+            let (mut mailbox, _) = filled(lie);
+            let ids = collected(&mut mailbox).unwrap().iter().map(Envelope::id).collect();
+            let discarded = mailbox.answer_letter(NOW, peer(1), DirectQuestion::Discard(ids));
+            assert_eq!(discarded, Some(DirectAnswer::Noted));
+            assert_eq!(collected(&mut mailbox).unwrap().len(), left, "{lie:?}");
+            register(&mut mailbox, 1, 7);
+            let card = mailbox.answer_letter(NOW, peer(8), DirectQuestion::Card(signer(1).author()));
+            assert!(
+                matches!(card, Some(DirectAnswer::Card(Some(card))) if card.card.issued_ms == issued_ms),
+                "{lie:?}"
+            );
         }
     }
 }

@@ -104,7 +104,7 @@ pub fn start(parts: Parts, spawn: Arc<dyn Spawn>) -> Result<(), StartError> {
         Hostile::LyingMailbox { lie } => {
             // Of many seeds, each tells another story.
             let lie = lie.unwrap_or(Lie::ALL[usize::from(seed[0]) % Lie::ALL.len()]);
-            Box::new(mailbox::LyingMailbox::new(&peer, lie))
+            Box::new(mailbox::LyingMailbox::new(peer.now(), lie))
         }
         Hostile::SybilKey { room } => Box::new(sybil::Sybil::new(&room)?),
     };

@@ -264,3 +264,6 @@ fn bounds(mail: &mut Mail, now_ms: u64, (host, hosts): (usize, usize), status: &
         mail.blame(now_ms, BOUNDED, format!("{} {what}: {status:?}", status.name), &[host]);
     }
 }
+
+#[cfg(test)]
+mod tests;

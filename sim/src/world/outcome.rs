@@ -369,6 +369,8 @@ mod tests {
         let sim = Sim::new(1).nodes(3).group(group("others", 3)).chat(1.0);
         let sim = sim.at(15, What::Partition { sides }).at(40, What::Heal).with(|scenario| {
             scenario.workload.chat[0].until_s = Some(35);
+            // Far apart: a second is not enough for a question and its answer.
+            scenario.network.latency_ms = vec![vec![600.0]];
             scenario.invariants.converge_s = converge_s;
             scenario.checks.push(check);
         });

@@ -38,14 +38,14 @@ fn direct_messages_and_mailboxes_are_read_with_all_that_is_said_of_them() {
 #[test]
 fn direct_messages_that_make_no_sense_are_told_where_they_stand() {
     for (old, new, place, words) in [
-        ("by = \"guests\"\nto", "by = \"guest\"\nto", "43:6", "did you mean \"guests\"?"),
-        ("to = \"members\"", "to = \"nobody\"", "44:6", "there is no group \"nobody\""),
-        ("rate_per_s = 0.1", "rate_per_s = 101", "45:14", "at most 100 a second"),
-        ("rate_per_s = 0.1", "rate = 0.1", "45:1", "did you mean `rate_per_s`?"),
-        ("friends = 3", "friends = 41", "46:11", "more than the 40 hosts"),
-        ("friends = 3", "bytes = 3", "46:9", "from 40 to"),
-        ("friends = 3", "from_s = 200", "47:11", "before it begins"),
-        ("until_s = 200", "until_s = 290", "47:11", "too late"),
+        ("by = \"guests\"\nto", "by = \"guest\"\nto", "42:6", "did you mean \"guests\"?"),
+        ("to = \"members\"", "to = \"nobody\"", "43:6", "there is no group \"nobody\""),
+        ("rate_per_s = 0.1", "rate_per_s = 101", "44:14", "at most 100 a second"),
+        ("rate_per_s = 0.1", "rate = 0.1", "44:1", "did you mean `rate_per_s`?"),
+        ("friends = 3", "friends = 41", "45:11", "more than the 40 hosts"),
+        ("friends = 3", "bytes = 3", "45:9", "from 40 to"),
+        ("friends = 3", "from_s = 200", "46:11", "before it begins"),
+        ("until_s = 200", "until_s = 290", "46:11", "too late"),
         (
             "count = 10\n",
             "count = 10\nmailbox = true\nhostile = { kind = \"withhold\", from_s = 9 }\n",
