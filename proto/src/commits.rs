@@ -65,6 +65,11 @@ impl<T> Commits<T> {
     }
 
     /// The one handed over last.
+    pub fn last(&self) -> Option<&T> {
+        self.queue.back().map(|commit| &commit.what)
+    }
+
+    /// The same, to be changed.
     pub fn last_mut(&mut self) -> Option<&mut T> {
         self.queue.back_mut().map(|commit| &mut commit.what)
     }

@@ -15,6 +15,7 @@
 //! | [`terminal`] | a node on a terminal (tmux) |
 //! | [`simulation`] | the program `sim`, run to its end in a directory of its own |
 //! | [`attacker`] | a peer that breaks the rules |
+//! | [`eavesdropper`] | a peer that keeps all it can hear |
 //! | [`postman`], [`liar`] | a peer that carries letters as no node would, and a mailbox that lies |
 //!
 //! A scenario that needs what the machine lacks prints a line that starts with `SKIPPED:` and passes.
@@ -26,6 +27,7 @@ pub mod attacker;
 pub mod binary;
 pub mod command;
 pub mod disk;
+pub mod eavesdropper;
 pub mod feed;
 pub mod liar;
 pub mod network;

@@ -2,7 +2,7 @@
 
 use proto::{channel::RoomName, private::Invite};
 
-use super::rooms::Destination;
+use super::rooms::{Destination, invitation};
 
 /// Messages that `/history` and `/inbox` show when nobody says how many.
 const HISTORY_MESSAGES: usize = 20;
@@ -100,10 +100,7 @@ impl Entry {
             "rooms" => Ok(Self::Rooms),
             "join" => match rest.parse::<Destination>() {
                 _ if rest.is_empty() => room().map(Self::Join),
-                Ok(Destination::Link(link)) => match link.parse() {
-                    Ok(invite) => Ok(Self::Accept(Box::new(invite))),
-                    Err(error) => Err(error.to_string()),
-                },
+                Ok(Destination::Link(link)) => invitation(&link).map(|invite| Self::Accept(Box::new(invite))),
                 Ok(Destination::Room(_) | Destination::StandardInput) => room().map(Self::Join),
                 Err(error) => Err(error.to_string()),
             },

@@ -50,7 +50,7 @@ pub enum RoomCommand {
 pub enum Destination {
     /// An open room, or one that this node has.
     Room(RoomName),
-    /// What begins as an invitation does. A secret.
+    /// What begins as an invitation does, or is too long for a name. A secret, and so not to be part of an error.
     Link(String),
     /// A link that standard input gives, so that it stands in no list of processes.
     StandardInput,
@@ -67,36 +67,32 @@ impl std::fmt::Debug for Destination {
     }
 }
 
-/// Text that is neither a room's name nor an invitation. The user's to mend.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoDestination {
-    /// No name.
-    #[error(transparent)]
-    Name(#[from] RoomNameError),
-    /// Probably an invitation whose beginning is missing.
-    #[error(
-        "a room's name has at most {MAX_ROOM_NAME_CHARS} characters; if this is meant to be an invitation: {}",
-        InvalidInvite::Prefix
-    )]
-    NoLink,
-}
-
 impl FromStr for Destination {
-    type Err = NoDestination;
+    type Err = RoomNameError;
 
-    fn from_str(text: &str) -> Result<Self, NoDestination> {
+    fn from_str(text: &str) -> Result<Self, RoomNameError> {
         if text == "-" {
             return Ok(Self::StandardInput);
         }
-        if Invite::is_meant(text) {
-            return Ok(Self::Link(text.into()));
-        }
         match text.parse() {
-            Ok(room) => Ok(Self::Room(room)),
-            Err(RoomNameError::TooLong(_)) => Err(NoDestination::NoLink),
-            Err(error) => Err(error.into()),
+            _ if Invite::is_meant(text) => Ok(Self::Link(text.into())),
+            Err(RoomNameError::TooLong(_)) => Ok(Self::Link(text.into())),
+            name => name.map(Self::Room),
         }
     }
+}
+
+/// Reads an invitation. What is wrong with it is said without saying it again.
+///
+/// # Errors
+/// A hint for the user.
+pub fn invitation(link: &str) -> Result<Invite, String> {
+    link.parse().map_err(|error| match error {
+        InvalidInvite::Prefix if link.trim().chars().count() > MAX_ROOM_NAME_CHARS => {
+            format!("a room's name has at most {MAX_ROOM_NAME_CHARS} characters; if this is meant to be an invitation, {error}")
+        }
+        error => error.to_string(),
+    })
 }
 
 impl RoomCommand {
@@ -167,7 +163,7 @@ pub async fn join(
         Destination::StandardInput => input::read_text(io::stdin().lock(), MAX_LINK_BYTES)?,
     };
     // Said here, a damaged link is wrong usage.
-    link.parse::<Invite>().map_err(Failure::usage)?;
+    invitation(&link).map_err(Failure::Usage)?;
     let joined = target.find()?.join_private(&link, name.as_ref()).await?;
     out.show(&serde_json::json!({ "joined": joined.room, "epoch": joined.epoch }), |_| {
         format!("joined {}", joined.room)
@@ -195,8 +191,11 @@ mod tests {
         let link: Destination = "starling:room/AAAA".parse().unwrap();
         assert_eq!(link, Destination::Link("starling:room/AAAA".into()));
         assert_eq!(format!("{link:?}"), "Link(hidden)");
-        assert_eq!("".parse::<Destination>(), Err(NoDestination::Name(RoomNameError::Empty)));
-        let error = format!("tarling:room/{}", "A".repeat(100)).parse::<Destination>().unwrap_err();
-        assert!(error.to_string().contains("starling:room/"), "{error}");
+        assert_eq!("".parse::<Destination>(), Err(RoomNameError::Empty));
+        let cut = format!("tarling:room/{}", "A".repeat(100));
+        assert_eq!(cut.parse(), Ok(Destination::Link(cut.clone())));
+        let error = invitation(&cut).unwrap_err();
+        assert!(error.contains("starling:room/") && !error.contains("AAA"), "{error}");
+        assert!(invitation("starling:room/AAAA").unwrap_err().contains("copy it again"));
     }
 }

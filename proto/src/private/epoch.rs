@@ -246,20 +246,18 @@ fn signed_bytes(epoch: &Epoch) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use libp2p_identity::Keypair;
     use proptest::prelude::*;
     use rand::SeedableRng;
     use rand_chacha::ChaCha20Rng;
 
     use super::*;
-    use crate::signature::Ed25519;
+    use crate::{
+        signature::Ed25519,
+        testing::{peer, signer},
+    };
 
     fn secret(seed: u64) -> RoomSecret {
         RoomSecret::generate(&mut ChaCha20Rng::seed_from_u64(seed))
-    }
-
-    fn signer(number: u8) -> Signer {
-        Signer::new(Keypair::ed25519_from_bytes([number; 32]).unwrap()).unwrap()
     }
 
     fn room(seed: u64) -> Epoch {
@@ -317,7 +315,7 @@ mod tests {
     #[test]
     fn a_frame_opens_for_its_room_epoch_and_use_only() {
         let room = room(1);
-        let [ada, bob] = [1, 2].map(|number| signer(number).author().peer_id().unwrap());
+        let [ada, bob] = [1, 2].map(peer);
         let uses = [
             Use::Gossip,
             Use::Question { from: &ada, to: &bob },

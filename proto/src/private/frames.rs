@@ -112,7 +112,6 @@ fn nested() -> Unopened {
 
 #[cfg(test)]
 mod tests {
-    use libp2p_identity::Keypair;
     use rand::SeedableRng;
     use rand_chacha::ChaCha20Rng;
 
@@ -124,23 +123,19 @@ mod tests {
         log::message::{MAX_VECTOR_ENTRIES, SyncRequest, SyncResponse, VectorEntry},
         presence::{PresenceRequest, PresenceResponse},
         private::RoomSecret,
-        signature::Signer,
+        testing::{peer, signer},
     };
 
     fn rng() -> ChaCha20Rng {
         ChaCha20Rng::seed_from_u64(9)
     }
 
-    fn signer() -> Signer {
-        Signer::new(Keypair::ed25519_from_bytes([1; 32]).unwrap()).unwrap()
-    }
-
     fn epoch(seed: u64) -> Epoch {
-        Epoch::first(signer().author(), RoomSecret::generate(&mut ChaCha20Rng::seed_from_u64(seed)))
+        Epoch::first(signer(1).author(), RoomSecret::generate(&mut ChaCha20Rng::seed_from_u64(seed)))
     }
 
     fn peers() -> [PeerId; 3] {
-        [1, 2, 3].map(|number| Keypair::ed25519_from_bytes([number; 32]).unwrap().public().to_peer_id())
+        [1, 2, 3].map(peer)
     }
 
     #[test]
@@ -186,14 +181,14 @@ mod tests {
         let (epoch, rng, [ada, bob, _]) = (epoch(1), &mut rng(), peers());
         let event = Event {
             channel: epoch.channel(),
-            author: signer().author(),
+            author: signer(1).author(),
             log: LogId(u64::MAX),
             seq: u64::MAX - 1,
             prev: EventId([7; 32]),
             hlc: Timestamp(u64::MAX),
             body: Body { kind: u32::MAX, bytes: vec![0; MAX_BODY_BYTES] },
         };
-        let live = Live::Run(Run::from_events(&[SignedEvent::create(&signer(), event)]).unwrap());
+        let live = Live::Run(Run::from_events(&[SignedEvent::create(&signer(1), event)]).unwrap());
         assert_eq!(epoch.open_live(&epoch.seal_live(&live, rng)), Ok(live));
 
         let entry = VectorEntry {

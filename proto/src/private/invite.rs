@@ -105,7 +105,6 @@ fn check(encoded: &[u8]) -> [u8; CHECK_BYTES] {
 
 #[cfg(test)]
 mod tests {
-    use libp2p_identity::Keypair;
     use proptest::prelude::*;
     use rand::SeedableRng;
     use rand_chacha::ChaCha20Rng;
@@ -113,11 +112,12 @@ mod tests {
     use super::*;
     use crate::{
         private::{Epoch, RoomSecret},
-        signature::{Ed25519, Signer},
+        signature::Ed25519,
+        testing::signer,
     };
 
     fn invite(addresses: Vec<String>) -> Invite {
-        let signer = Signer::new(Keypair::ed25519_from_bytes([1; 32]).unwrap()).unwrap();
+        let signer = signer(1);
         let secret = RoomSecret::generate(&mut ChaCha20Rng::seed_from_u64(1));
         let signed = SignedEpoch::create(&signer, Epoch::first(signer.author(), secret));
         Invite { name: "garden".parse().unwrap(), signed, addresses }

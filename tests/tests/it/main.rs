@@ -18,6 +18,7 @@ mod http;
 mod mistakes;
 mod partition;
 mod presence;
+mod private_rooms;
 mod prompt;
 mod rooms;
 mod simulator;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{MAX_ROOMS, Record};
+pub use crate::commits::CommitId;
 use crate::{
     channel::RoomName,
     ids::{Author, ChannelId},
@@ -20,13 +21,6 @@ pub struct Config {
     /// Secrets are made from it: different each time the program starts, and from nowhere but the system's random numbers.
     pub seed: [u8; 32],
 }
-
-/// Names a commit handed to the store; later ones have larger numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CommitId(
-    /// Counts up from 0 for each run of the program.
-    pub u64,
-);
 
 /// Rooms' ids and records; `None` forgets a room.
 pub type Changes = Vec<(ChannelId, Option<Record>)>;

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     channel::RoomName,
+    commits::Commits,
     ids::{Author, ChannelId},
     private::{Epoch, Invite},
     signature::{Signer, Verifier},
@@ -33,8 +34,8 @@ pub struct PrivateRooms {
     wishes: VecDeque<(u64, Wish)>,
     notes: Notes,
     telling: Telling,
-    commit: Option<Commit>,
-    next_commit: u64,
+    /// One at a time.
+    commits: Commits<Commit>,
     /// The store failed: nothing that waits by itself is tried until then.
     retry: Option<Deadline>,
     /// When to look for past epochs whose time is over.
@@ -45,7 +46,6 @@ pub struct PrivateRooms {
 /// Records on their way to the disk.
 #[derive(Debug)]
 struct Commit {
-    id: CommitId,
     changes: Changes,
     /// Whose wish it is, if it is one, and what it then hears.
     wish: Option<(u64, RoomName, Done)>,
@@ -64,8 +64,7 @@ impl PrivateRooms {
             wishes: VecDeque::new(),
             notes: Notes::default(),
             telling: Telling::default(),
-            commit: None,
-            next_commit: 0,
+            commits: Commits::default(),
             retry: None,
             look: now.after(0),
             outputs: VecDeque::new(),
@@ -95,7 +94,7 @@ impl PrivateRooms {
     /// Whether a room has that name, or may have it in a moment.
     pub fn is_taken(&self, name: &RoomName) -> bool {
         let wished = self.wishes.iter().any(|(_, wish)| wish.new_name() == Some(name));
-        let under_way = self.commit.as_ref().and_then(|commit| commit.wish.as_ref());
+        let under_way = self.commits.last().and_then(|commit| commit.wish.as_ref());
         self.find(name).is_some() || wished || under_way.is_some_and(|(_, new, _)| new == name)
     }
 
@@ -135,7 +134,7 @@ impl PrivateRooms {
     /// When [`PrivateRooms::handle_timeout`] is to be called.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         let look = self.rooms.values().any(|record| !record.past.is_empty()).then_some(self.look);
-        let due = if self.commit.is_some() { None } else { self.retry.or(look) };
+        let due = if !self.commits.is_empty() { None } else { self.retry.or(look) };
         Deadline::earliest(due, self.telling.deadline())
     }
 
@@ -177,10 +176,10 @@ impl PrivateRooms {
     fn step(&mut self, now: Now) {
         self.retry = self.retry.filter(|retry| !now.reached(*retry));
         // First, so that a member that was seen a moment ago is told of a rotation.
-        if self.commit.is_none() && self.retry.is_none() {
+        if self.commits.is_empty() && self.retry.is_none() {
             self.update(now);
         }
-        while self.commit.is_none()
+        while self.commits.is_empty()
             && let Some((token, wish)) = self.wishes.pop_front()
         {
             self.grant(now, token, wish);
@@ -230,14 +229,12 @@ impl PrivateRooms {
     }
 
     fn persist(&mut self, changes: Changes, wish: Option<(u64, RoomName, Done)>, notes: Notes) {
-        let id = CommitId(self.next_commit);
-        self.next_commit += 1;
-        self.outputs.push_back(Output::Persist { commit: id, changes: changes.clone() });
-        self.commit = Some(Commit { id, changes, wish, notes });
+        let commit = self.commits.push(Commit { changes: changes.clone(), wish, notes }, 0);
+        self.outputs.push_back(Output::Persist { commit, changes });
     }
 
     fn persisted(&mut self, through: CommitId) {
-        let Some(commit) = self.commit.take_if(|commit| commit.id <= through) else { return };
+        let Some(commit) = self.commits.pop_through(through) else { return };
         for (room, record) in commit.changes {
             self.replace(room, record);
         }
@@ -247,7 +244,7 @@ impl PrivateRooms {
     }
 
     fn persist_failed(&mut self, now: Now) {
-        let Some(commit) = self.commit.take() else { return };
+        let Some(commit) = self.commits.take_all().pop() else { return };
         self.notes.put_back(commit.notes);
         self.retry = Some(now.after(RETRY_MS));
         if let Some((token, ..)) = commit.wish {
@@ -300,7 +297,7 @@ impl PrivateRooms {
                 if self.telling.is_under_way(channel, *who) || self.notes.is_told(channel, *who) {
                     continue;
                 }
-                let noted = self.commit.as_ref().is_some_and(|commit| commit.notes.is_told(channel, *who));
+                let noted = self.commits.last().is_some_and(|commit| commit.notes.is_told(channel, *who));
                 if !noted {
                     let token = self.telling.begin(channel, *who);
                     let invite = Box::new(record.invite());

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use proptest::prelude::*;
 
 use super::{
-    world::{Person, author, name},
+    world::{Person, name},
     *,
 };
 use crate::{
     ids::{Author, ChannelId},
     private::Invite,
+    testing::author,
 };
 
 /// The owner is the first of so many.

@@ -1,13 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    world::{Person, author, name, signer},
+    world::{Person, name},
     *,
 };
 use crate::{
     ids::{Author, ChannelId},
     private::{Invite, SignedEpoch},
     signature::Ed25519,
+    testing::{author, signer},
 };
 
 fn told(said: &[Output]) -> Vec<(u64, Author)> {

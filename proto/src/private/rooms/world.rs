@@ -2,26 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use libp2p_identity::Keypair;
-
 use super::*;
 use crate::{
     channel::RoomName,
     ids::{Author, ChannelId},
     private::Invite,
-    signature::{Ed25519, Signer},
+    signature::Ed25519,
+    testing::{at, author, signer},
     time::Now,
 };
-
-const START_MS: u64 = 1_700_000_000_000;
-
-pub fn signer(number: u8) -> Signer {
-    Signer::new(Keypair::ed25519_from_bytes([number; 32]).unwrap()).unwrap()
-}
-
-pub fn author(number: u8) -> Author {
-    signer(number).author()
-}
 
 pub fn name(text: &str) -> RoomName {
     text.parse().unwrap()
@@ -45,7 +34,7 @@ pub struct Person {
 
 impl Person {
     pub fn new(number: u8) -> Self {
-        let now = Now { mono_ms: 0, wall_ms: START_MS };
+        let now = at(0);
         let machine = PrivateRooms::new(now, config(number, 0), Vec::new());
         Self {
             number,
