@@ -225,18 +225,20 @@ impl Network {
     /// A peer said who it is and where it listens.
     pub fn identify(&mut self, now: Now, swarm: &mut Swarm<Behaviour>, peers: &mut Peers, event: identify::Event) {
         let identify::Event::Received { peer_id, info, .. } = event else { return };
-        if peers.identified(&peer_id, &info.agent_version) && self.may_restart(now, peer_id) {
-            tracing::info!(peer = %peer_id, "was restarted; connecting anew");
-            // gossip tells its topics only on the first connection: with an old one still open, both sides would stay deaf.
-            // `Err` when it is not connected any more.
-            let _ = swarm.disconnect_peer_id(peer_id);
-            return;
-        }
         // An address of its own machine is of use only to those on the same machine.
         let local = peers.get(&peer_id).is_some_and(|peer| peer.connections.values().any(is_loopback));
         let useful = |address: &Multiaddr| !is_unspecified(address) && (local || !is_loopback(address));
         let named = info.listen_addrs.into_iter().take(MAX_IDENTIFY_ADDRESSES).map(|address| split_peer(&address).0);
         let addresses: Vec<Multiaddr> = named.filter(useful).collect();
+        if peers.identified(&peer_id, &info.agent_version) && self.may_restart(now, peer_id) {
+            tracing::info!(peer = %peer_id, "was restarted; connecting anew");
+            // It may listen elsewhere than before, and has said so.
+            self.discovered(now, peer_id, &addresses, Source::Identify);
+            // gossip tells its topics only on the first connection: with an old one still open, both sides would stay deaf.
+            // `Err` when it is not connected any more.
+            let _ = swarm.disconnect_peer_id(peer_id);
+            return;
+        }
         let before = self.named.insert(peer_id, addresses.clone()).unwrap_or_default();
         if before == addresses {
             return;

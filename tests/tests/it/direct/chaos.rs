@@ -47,6 +47,8 @@ async fn a_thousand_messages_arrive_once_and_in_order_though_sender_recipient_an
     connected_to(&ada, 2, seconds(30)).await;
     has_mailbox(&bob).await;
     let mut nodes = [hub, bob, ada];
+    // With nobody else there, two that were both killed find each other only where they were.
+    nodes.iter_mut().for_each(Node::stay);
     let (to, from) = (nodes[1].peer_id().to_owned(), nodes[2].peer_id().to_owned());
 
     let (sender, receiver) = watch::channel(Some(nodes[2].api()));
