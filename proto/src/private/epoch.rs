@@ -140,6 +140,13 @@ impl Epoch {
         Some(Self { channel: terms.channel(), terms })
     }
 
+    /// A later epoch that somebody only says is one of this room.
+    #[cfg(test)]
+    pub(crate) fn claim(room: ChannelId, owner: Author, number: u32, secret: RoomSecret) -> Self {
+        let terms = Terms { room, owner, number, secret };
+        Self { channel: terms.channel(), terms }
+    }
+
     /// The room: the channel of its first epoch.
     pub fn room(&self) -> ChannelId {
         self.terms.room

@@ -1,12 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+
 use super::{
     world::{Person, name},
     *,
 };
 use crate::{
     ids::{Author, ChannelId},
-    private::{Invite, SignedEpoch},
+    private::{Epoch, Invite, RoomSecret, SignedEpoch},
     signature::Ed25519,
     testing::{author, signer},
 };
@@ -85,6 +88,11 @@ fn members_move_to_a_later_epoch_when_its_owner_tells_them_and_only_then() {
     assert_eq!(bob.letter(1, &doctored), [], "not signed by the owner");
     let foreign = Person::new(3).create("garden");
     assert_eq!(bob.letter(3, &foreign), [], "of a room that Bob is not in");
+    let secret = RoomSecret::generate(&mut ChaCha20Rng::from_seed([9; 32]));
+    let claimed = Epoch::claim(first.signed.epoch().room(), author(3), 7, secret);
+    let claimed = Invite { signed: SignedEpoch::create(&signer(3), claimed), ..first.clone() };
+    assert_eq!(bob.letter(3, &claimed), [], "of Eve's making");
+    assert_eq!(refused(&bob.join(&claimed)), Some(&Refused::Forged));
     assert_eq!(bob.letter(1, &first), [], "not later");
 
     let said = bob.letter(1, &second);
@@ -284,7 +292,11 @@ fn letters_that_the_store_did_not_take_are_tried_again() {
     bob.handle(Input::Letter { from: author(1), invite: Box::new(letters[0].clone()) });
     bob.handle(Input::Letter { from: author(1), invite: Box::new(letters[1].clone()) });
     bob.fail();
-    bob.handle(Input::Letter { from: author(1), invite: Box::new(letters[2].clone()) });
+    // Late, and more than once.
+    for number in [2, 1, 2, 0] {
+        bob.handle(Input::Letter { from: author(1), invite: Box::new(letters[number].clone()) });
+    }
+    assert!(bob.commits.is_empty(), "a store that failed is given a rest");
     assert_eq!(bob.record("garden").epoch().number(), 0);
     bob.pass(RETRY_MS);
     let record = bob.record("garden");
