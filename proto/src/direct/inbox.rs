@@ -41,12 +41,11 @@
 //!
 //! A stream owes a receipt ([`Stream::owed`]) from when a mailboxed text of it comes, or it is read, until the outbox has sent one. That
 //! is stored with the stream, and taken back by a record of its own when the outbox says so ([`Input::ReceiptSent`]); what a process could
-//! not send, the next one says again, which does no harm: of two receipts the later counts. The outbox has one receipt for each
+//! not send, the next one says again, which does no harm. The outbox has one receipt for each
 //! author, so that of two streams of one author the second is said again after the first.
 //!
-//! Receipts of others are handed on if they are later than those before ([`Output::Receipt`]); a repeated one after a restart is again for
-//! the outbox to compare. They are acknowledged when the outbox says that they are durable ([`Input::ReceiptNoted`]), with all that came
-//! meanwhile about the same stream.
+//! Receipts of others are for the outbox to compare ([`Output::Receipt`]): not by their dates, since a clock may be set back, but by what they
+//! say. They are acknowledged when that is durable ([`Input::ReceiptNoted`]), with all that came before about the same stream.
 //!
 //! # Strangers
 //!
@@ -67,7 +66,6 @@
 //! | bytes under way to the store | [`MAX_COMMITTING_BYTES`] |
 //! | copies that wait for one commit | [`MAX_COPIES`] |
 //! | bytes of letters that wait for those before them | [`MAX_WAITING_BYTES`] |
-//! | streams of ours with receipts by one author | [`MAX_RECEIPTS`] |
 //! | streams of ours with receipts that the outbox has yet to note | [`MAX_NOTING`] |
 
 mod commits;
@@ -113,9 +111,6 @@ pub const MAX_STRANGERS_LETTERS: u64 = 10_000;
 /// How fast strangers' letters are opened or taken, all together: opening one costs about 0.2 ms, so that they take a fifth of a core.
 /// Somebody whom the user does not know yet may well have a lot to say, and whoever sends what does not open is kept out.
 pub const STRANGERS: Rate = Rate::per_second(1_000, 2_000);
-
-/// Streams of ours of which one author's latest receipt is remembered; of more, the oldest is forgotten.
-pub const MAX_RECEIPTS: usize = 8;
 
 /// Streams of ours about which receipts are on their way to the disk; of more, none is taken.
 pub const MAX_NOTING: usize = 1_024;

@@ -77,7 +77,7 @@ pub enum Input {
     },
     /// The store did not take the commits that it has not answered yet.
     PersistFailed,
-    /// What a receipt says is durable with the outbox ([`Output::Receipt`]): its sources may forget it.
+    /// What a receipt says is durable with the outbox: its sources may forget it. Once for each [`Output::Receipt`].
     ReceiptNoted {
         /// Who wrote it.
         from: Author,

@@ -118,7 +118,7 @@ impl Inbox {
             Input::Persisted { through } => self.persisted(now, through),
             Input::PersistFailed => self.persist_failed(now),
             Input::ReceiptNoted { from, receipt } => {
-                for source in self.receipts.noted(from, &receipt) {
+                for source in self.receipts.noted(from, receipt.stream) {
                     self.acknowledge(now, source);
                 }
             }

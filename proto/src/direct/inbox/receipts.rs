@@ -1,11 +1,10 @@
-//! Receipts: which we owe, and which of others' are news.
+//! Receipts: which we owe, and which of others' are not noted yet.
 
 use std::collections::BTreeMap;
 
-use super::{MAX_COPIES, MAX_NOTING, MAX_RECEIPTS, RECEIPT_AGAIN_MS, RECEIPT_DELAY_MS, Source};
+use super::{MAX_COPIES, MAX_NOTING, RECEIPT_AGAIN_MS, RECEIPT_DELAY_MS, Source};
 use crate::{
     direct::letter::{Receipt, StreamId},
-    hlc::Timestamp,
     ids::Author,
     time::{Deadline, Now},
 };
@@ -17,8 +16,6 @@ pub enum Heard {
     News,
     /// Its source waits for what the outbox was told already.
     Waits,
-    /// What it says, or more, is durable.
-    Known(Source),
     /// As much as may wait waits already.
     TooMany(Source),
 }
@@ -32,7 +29,18 @@ pub enum Said {
     NotAll,
 }
 
-/// Receipts owed, and the latest heard.
+/// Receipts about one stream of ours that the outbox was told of.
+#[derive(Debug)]
+struct Noting {
+    /// The last of them.
+    latest: Receipt,
+    /// How many are not known to be durable; never 0.
+    count: usize,
+    /// From where they came.
+    sources: Vec<Source>,
+}
+
+/// Receipts owed, and those heard.
 #[derive(Debug, Default)]
 pub struct Receipts {
     /// When to say which.
@@ -41,10 +49,8 @@ pub struct Receipts {
     quiet: BTreeMap<(Author, StreamId), Deadline>,
     /// With the outbox, and not known to be sent.
     out: BTreeMap<(Author, StreamId), Receipt>,
-    /// Told to the outbox and not known to be durable there, and from where they came.
-    noting: BTreeMap<(Author, StreamId), (Receipt, Vec<Source>)>,
-    /// Of each author the date of its latest receipt, by stream of ours.
-    heard: BTreeMap<Author, BTreeMap<StreamId, Timestamp>>,
+    /// What the outbox was told and has not noted, by author and stream of ours.
+    noting: BTreeMap<(Author, StreamId), Noting>,
 }
 
 impl Receipts {
@@ -97,50 +103,36 @@ impl Receipts {
     }
 
     /// Takes somebody's receipt.
-    pub fn hear(&mut self, source: Source, from: Author, at: Timestamp, receipt: &Receipt) -> Heard {
+    pub fn hear(&mut self, source: Source, from: Author, receipt: &Receipt) -> Heard {
         let line = (from, receipt.stream);
-        let noting = self.noting.get(&line);
-        let waits = noting.is_some();
-        let has_room = noting.map_or(self.noting.len() < MAX_NOTING, |(_, sources)| sources.len() < MAX_COPIES);
-        if !has_room {
+        let count = self.noting.len();
+        let Some(noting) = self.noting.get_mut(&line) else {
+            if count >= MAX_NOTING {
+                return Heard::TooMany(source);
+            }
+            self.noting.insert(line, Noting { latest: receipt.clone(), count: 1, sources: vec![source] });
+            return Heard::News;
+        };
+        if noting.sources.len() >= MAX_COPIES {
             return Heard::TooMany(source);
         }
-        let is_news = self.is_news(from, receipt.stream, at);
-        if !is_news && !waits {
-            return Heard::Known(source);
-        }
-        // The later one says all that those before it said.
-        let (latest, sources) = self.noting.entry(line).or_insert_with(|| (receipt.clone(), Vec::new()));
-        sources.push(source);
-        if !is_news {
+        noting.sources.push(source);
+        if noting.latest == *receipt {
             return Heard::Waits;
         }
-        latest.clone_from(receipt);
+        noting.latest.clone_from(receipt);
+        noting.count += 1;
         Heard::News
     }
 
-    /// What a receipt says is durable: the sources that wait for it, unless a later one is on its way.
-    pub fn noted(&mut self, from: Author, receipt: &Receipt) -> Vec<Source> {
-        let line = (from, receipt.stream);
-        if self.noting.get(&line).is_none_or(|(latest, _)| latest != receipt) {
+    /// What a receipt says is durable. The sources of all about this stream, if that was the last on its way.
+    pub fn noted(&mut self, from: Author, stream: StreamId) -> Vec<Source> {
+        let Some(noting) = self.noting.get_mut(&(from, stream)) else { return Vec::new() };
+        noting.count -= 1;
+        if noting.count > 0 {
             return Vec::new();
         }
-        self.noting.remove(&line).map(|(_, sources)| sources).unwrap_or_default()
-    }
-
-    /// Whether a receipt of this author's is later than those about this stream before. It is the latest from now on.
-    fn is_news(&mut self, from: Author, stream: StreamId, at: Timestamp) -> bool {
-        let heard = self.heard.entry(from).or_default();
-        if heard.get(&stream).is_some_and(|latest| *latest >= at) {
-            return false;
-        }
-        heard.insert(stream, at);
-        if heard.len() > MAX_RECEIPTS
-            && let Some(oldest) = heard.iter().min_by_key(|(_, at)| **at).map(|(stream, _)| *stream)
-        {
-            heard.remove(&oldest);
-        }
-        true
+        self.noting.remove(&(from, stream)).map(|noting| noting.sources).unwrap_or_default()
     }
 
     /// Forgets an author.
@@ -148,6 +140,5 @@ impl Receipts {
         self.due.retain(|(author, _), _| author != who);
         self.quiet.retain(|(author, _), _| author != who);
         self.out.retain(|(author, _), _| author != who);
-        self.heard.remove(who);
     }
 }

@@ -15,10 +15,9 @@ use crate::{
 impl Inbox {
     /// Somebody whom we know says what became of our letters.
     pub(super) fn receipt(&mut self, now: Now, source: Source, from: Author, at: Timestamp, receipt: &Receipt) {
-        match self.receipts.hear(source, from, at, receipt) {
+        match self.receipts.hear(source, from, receipt) {
             Heard::News => self.outputs.push_back(Output::Receipt { from, at, receipt: receipt.clone() }),
             Heard::Waits => {}
-            Heard::Known(source) => self.acknowledge(now, source),
             Heard::TooMany(source) => self.decline(now, source, NotTaken::Busy, None),
         }
     }

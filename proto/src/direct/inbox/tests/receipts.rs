@@ -7,10 +7,10 @@ fn receipt(stream: u64, through: u64) -> Content {
 }
 
 #[test]
-fn of_the_receipts_of_others_only_a_later_one_is_news() {
+fn receipts_of_others_are_for_the_outbox_to_compare_whatever_their_date() {
     let mut world = World::new(&[1]);
     let mut heard = Vec::new();
-    for (at_ms, stream, through) in [(5, 1, 1), (9, 1, 3), (7, 1, 2), (9, 1, 3), (6, 2, 1)] {
+    for (at_ms, stream, through) in [(5, 1, 1), (9, 1, 2), (7, 1, 3), (6, 2, 1)] {
         let envelope = seal(1, &world.key(), at_ms, receipt(stream, through));
         world.direct(1, envelope);
         heard.extend(world.take().into_iter().filter_map(|said| match said {
@@ -18,7 +18,8 @@ fn of_the_receipts_of_others_only_a_later_one_is_news() {
             _ => None,
         }));
     }
-    assert_eq!(heard, [(1, 1), (1, 3), (2, 1)]);
+    // The third was written after its author's clock was set back.
+    assert_eq!(heard, [(1, 1), (1, 2), (1, 3), (2, 1)]);
     assert!(world.under_way.is_empty() && world.store.letters.is_empty());
     let envelope = world.seal(2, receipt(1, 1));
     let token = world.direct(2, envelope);
@@ -70,16 +71,16 @@ fn a_receipt_of_others_is_acknowledged_when_what_it_says_is_durable_and_not_befo
         Content::Receipt(receipt) => Input::ReceiptNoted { from: author(1), receipt },
         Content::Text(_) => panic!(),
     };
-    // The later one is on its way still.
+    // As long as one of them is on its way, it might be this one that was noted.
+    for through in [1, 2] {
+        world.handle(note(through));
+        assert_eq!(world.take(), []);
+    }
     world.handle(note(1));
-    assert_eq!(world.take(), []);
-    world.handle(note(2));
     let answered = |token| Output::Answer { token, answer: DirectAnswer::Delivered };
     assert_eq!(world.take(), [answered(token), answered(last)]);
     world.run(DISCARD_DELAY_MS);
     assert_eq!(world.discarded(), [id]);
-    let old = world.direct(1, said(1));
-    assert_eq!(world.answer(old), DELIVERED);
 }
 
 #[test]
