@@ -3,7 +3,7 @@
 //! | kind | id | who reads | who writes | state here |
 //! |---|---|---|---|---|
 //! | open | SHA-256 of a tag and the room's name | whoever knows the name | the same | complete |
-//! | private | derived from the secret of an invite link | who holds the link | the same | reserved |
+//! | private | derived from the secret of an invite link ([`crate::private`]) | who holds the link | the same | complete |
 //! | managed | SHA-256 of the owner's signed description | who joins | members named by the owner | reserved |
 //!
 //! Peers meet in a channel through the gossip topic [`ChannelId::topic`]. The name of an open room never travels; its id

@@ -47,7 +47,7 @@ pub enum Table {
     Kept,
     /// For whom letters are kept: by author.
     Registered,
-    /// Private rooms: by channel.
+    /// Private rooms, with their secrets: by the channel of their first epoch.
     PrivateRooms,
 }
 
