@@ -3,9 +3,12 @@
 use proptest::prelude::*;
 
 use super::world::World;
-use crate::direct::{
-    inbox::tests::witness::place,
-    outbox::{State, tests::disk::seq},
+use crate::{
+    direct::{
+        inbox::tests::witness::place,
+        outbox::{State, tests::disk::seq},
+    },
+    ids::Author,
 };
 
 const DAY_MS: u64 = 24 * 3_600_000;
@@ -28,6 +31,12 @@ pub enum Event {
     },
     CrashPerson(usize),
     CrashPost(usize),
+    /// Somebody loses power after so many more acts.
+    Fuse {
+        person: bool,
+        who: usize,
+        acts: usize,
+    },
     Store {
         who: usize,
         machine: usize,
@@ -65,6 +74,7 @@ fn event(long: bool) -> impl Strategy<Value = Event> {
         3 => (who.clone(), post.clone(), any::<bool>()).prop_map(|(who, post, cut)| Event::Cut { who, post, cut }),
         3 => who.clone().prop_map(Event::CrashPerson),
         2 => post.clone().prop_map(Event::CrashPost),
+        4 => (any::<bool>(), 0usize..3, 1usize..12).prop_map(|(person, who, acts)| Event::Fuse { person, who, acts }),
         3 => (who, 0usize..3, any::<bool>()).prop_map(|(who, machine, works)| Event::Store { who, machine, works }),
         2 => (post, any::<bool>()).prop_map(|(post, works)| Event::PostStore { post, works }),
         3 => (0u32..70).prop_map(Event::Loss),
@@ -76,6 +86,11 @@ fn event(long: bool) -> impl Strategy<Value = Event> {
 }
 
 impl World {
+    /// One of the people or mailboxes.
+    fn site(&self, person: bool, who: usize) -> Option<Author> {
+        if person { Some(self.author(who % 2)) } else { self.post(who) }
+    }
+
     pub fn happen(&mut self, event: Event) {
         match event {
             Event::Write { who, letters, long } => {
@@ -119,6 +134,9 @@ impl World {
             }
             Event::CrashPerson(who) => self.crash(self.author(who)),
             Event::CrashPost(post) => _ = self.post(post).map(|post| self.crash(post)),
+            Event::Fuse { person, who, acts } => {
+                self.fuses.extend(self.site(person, who).map(|site| (site, acts)));
+            }
             Event::Store { who, machine, works } => {
                 let who = self.author(who);
                 let person = self.people.get_mut(&who).unwrap();
@@ -134,8 +152,7 @@ impl World {
             }
             Event::Loss(percent) => self.loss_percent = percent,
             Event::Clock { person, who, ahead_ms } => {
-                let site = if person { Some(self.author(who % 2)) } else { self.post(who) };
-                self.ahead_ms.extend(site.map(|site| (site, ahead_ms)));
+                self.ahead_ms.extend(self.site(person, who).map(|site| (site, ahead_ms)));
             }
             Event::Pass(ms) => self.pass(ms),
         }
@@ -145,6 +162,7 @@ impl World {
     pub fn heal(&mut self, meets: bool) {
         self.loss_percent = 0;
         self.cut.clear();
+        self.fuses.clear();
         for person in self.people.values_mut() {
             (person.outbox_disk.works, person.inbox_disk.works, person.keys_disk.works) = (true, true, true);
         }

@@ -6,7 +6,7 @@
 
 use proptest::prelude::*;
 
-use events::events;
+use events::{Event, events};
 use world::World;
 
 mod disk;
@@ -31,12 +31,25 @@ proptest! {
     }
 
     #[test]
-    fn what_was_acknowledged_arrives_once_whether_the_two_meet_or_mailboxes_alone_bring_it(
+    fn what_was_acknowledged_arrives_once_by_hand_and_by_mailbox(
         seed: u64, mailboxes in 1u8..=3, meets: bool, events in events(),
     ) {
         let mut world = World::new(seed, mailboxes, 0);
         events.into_iter().for_each(|event| world.happen(event));
         world.heal(meets);
+        world.check_arrived();
+        world.restart();
+        world.check_told();
+    }
+
+    #[test]
+    fn what_was_acknowledged_arrives_once_between_two_who_never_meet(
+        seed: u64, mailboxes in 1u8..=2, events in events(),
+    ) {
+        let mut world = World::new(seed, mailboxes, 0);
+        let apart = events.into_iter().filter(|event| !matches!(event, Event::Link(_)));
+        apart.for_each(|event| world.happen(event));
+        world.heal(false);
         world.check_arrived();
         world.restart();
         world.check_told();

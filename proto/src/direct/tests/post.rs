@@ -10,12 +10,14 @@ use super::{
 use crate::{
     direct::{
         card::{Mailbox, SignedCard},
-        letter::Envelope,
+        letter::{Content, Envelope, Letter, Receipt, StreamId, Text},
         mailbox::{Depositor, Input, Keeper, Output, Settings},
         message::{DirectAnswer, DirectQuestion},
     },
+    hlc::Timestamp,
     ids::Author,
-    testing::author,
+    signature::Signer,
+    testing::{author, signer},
     time::{Deadline, Now},
 };
 
@@ -38,7 +40,12 @@ pub struct Post {
 
 impl Post {
     pub fn new(n: u8, lies: bool) -> Self {
-        let liar = lies.then(|| Liar { rng: ChaCha8Rng::seed_from_u64(n.into()), letters: vec![], cards: vec![] });
+        let liar = lies.then(|| Liar {
+            signer: signer(n),
+            rng: ChaCha8Rng::seed_from_u64(n.into()),
+            letters: Vec::new(),
+            cards: Vec::new(),
+        });
         Self { me: author(n), keeper: None, disk: Disk::new(), liar }
     }
 
@@ -124,6 +131,7 @@ impl Post {
 
 /// Whatever a mailbox can do to letters without the keys of those who write them or read them.
 struct Liar {
+    signer: Signer,
     rng: ChaCha8Rng,
     /// All letters that were ever left here, for whomever.
     letters: Vec<Envelope>,
@@ -167,12 +175,27 @@ impl Liar {
         Some(card)
     }
 
+    /// What it wrote itself, in the name of one of those who registered here to another, or to itself.
+    fn forgery(&mut self) -> Option<Envelope> {
+        let mut chosen = || self.cards.get(self.rng.random_range(0..=self.cards.len())).map(|card| &card.card);
+        let (from, to) = (chosen()?.owner, chosen()?);
+        let stream = StreamId(u64::from(self.rng.random_range(1..3u8)));
+        let seq = self.rng.random_range(1..9);
+        let content = if self.rng.random() {
+            Content::Text(Text { stream, seq, text: "forged".into(), attachments: Vec::new() })
+        } else {
+            Content::Receipt(Receipt { stream, delivered_through: seq, ..Receipt::default() })
+        };
+        let letter = Letter { from, to: to.owner, at: Timestamp::from_ms(u64::MAX), content };
+        letter.sign(&self.signer).seal(&to.key, &mut self.rng).ok()
+    }
+
     /// Makes another page out of one, and says whether there is more.
     fn twist(&mut self, envelopes: &mut Vec<Envelope>, more: bool) -> bool {
         for _ in 0..self.rng.random_range(0..4) {
             let old = self.letters.get(self.rng.random_range(0..=self.letters.len())).cloned();
             let at = self.rng.random_range(0..envelopes.len().max(1));
-            match self.rng.random_range(0..7) {
+            match self.rng.random_range(0..8) {
                 0 => envelopes.shuffle(&mut self.rng),
                 1 => envelopes.extend(envelopes.get(at).cloned()),
                 2 => _ = (at < envelopes.len()).then(|| envelopes.remove(at)),
@@ -188,6 +211,7 @@ impl Liar {
                         envelope.sealed.ciphertext[byte] ^= 1 << self.rng.random_range(0..8);
                     }
                 }
+                6 => envelopes.extend(self.forgery()),
                 _ => {
                     if let (Some(envelope), Some(old)) = (envelopes.get_mut(at), old) {
                         // The outside of one around the inside of another.

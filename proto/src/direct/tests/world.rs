@@ -56,6 +56,8 @@ pub struct World {
     pub loss_percent: u32,
     pub may_link: bool,
     linked: bool,
+    /// Whoever loses power after so many more acts.
+    pub fuses: BTreeMap<Author, usize>,
     /// People who cannot reach a mailbox.
     pub cut: BTreeSet<(Author, Author)>,
     /// People who are connected with a mailbox.
@@ -81,6 +83,7 @@ impl World {
             loss_percent: 0,
             may_link: false,
             linked: false,
+            fuses: BTreeMap::new(),
             cut: BTreeSet::new(),
             attached: BTreeSet::new(),
         };
@@ -151,14 +154,29 @@ impl World {
     pub fn settle(&mut self, site: Author) {
         let now = self.now(&site);
         let acts = self.people.get_mut(&site).map(|person| person.work(now)).unwrap_or_default();
-        acts.into_iter().for_each(|act| self.act(site, act));
+        for act in acts {
+            self.act(site, act);
+            if self.burns(site) {
+                return self.crash(site);
+            }
+        }
         let acts = self.posts.get_mut(&site).map(Post::work).unwrap_or_default();
         for act in acts {
             match act {
                 PostAct::Write => self.later(50, Coming::Write(site, Machine::Mailbox)),
                 PostAct::Answer { wire, answer } => self.answer(wire, answer),
             }
+            if self.burns(site) {
+                return self.crash(site);
+            }
         }
+    }
+
+    /// Whether somebody loses power before its next act.
+    fn burns(&mut self, site: Author) -> bool {
+        let Some(acts) = self.fuses.get_mut(&site) else { return false };
+        *acts = acts.saturating_sub(1);
+        *acts == 0 && self.fuses.remove(&site).is_some()
     }
 
     fn act(&mut self, site: Author, act: Act) {
@@ -222,6 +240,10 @@ impl World {
 
     fn tell_linked(&mut self, up: bool) {
         for who in self.people.keys().copied().collect::<Vec<_>>() {
+            if self.linked != up {
+                // One of them lost power at the news.
+                return;
+            }
             let (now, other) = (self.now(&who), self.other(&who));
             self.people.get_mut(&who).unwrap().linked(now, other, up);
             self.settle(who);
