@@ -62,7 +62,7 @@
 //! | streams of one author | [`MAX_STREAMS`] |
 //! | gaps in one stream | [`MAX_STRETCHES`] |
 //! | authors | those that the user knows or blocks, [`MAX_PEOPLE`]; strangers have at least one letter each |
-//! | strangers' letters | [`MAX_STRANGERS_LETTERS`] |
+//! | a stranger's letters; all strangers' | [`MAX_LETTERS_OF_STRANGER`]; [`MAX_STRANGERS_LETTERS`] |
 //! | bytes under way to the store | [`MAX_COMMITTING_BYTES`] |
 //! | copies that wait for one commit | [`MAX_COPIES`] |
 //! | bytes of letters that wait for those before them | [`MAX_WAITING_BYTES`] |
@@ -107,6 +107,9 @@ pub const MAX_PEOPLE: usize = 16_384;
 
 /// Letters of all strangers in the store: what two people exchange in an eager first week many times over, and at most 240 MiB.
 pub const MAX_STRANGERS_LETTERS: u64 = 10_000;
+
+/// Letters of one of them: an eager first week, which leaves room for others.
+pub const MAX_LETTERS_OF_STRANGER: u64 = 2_000;
 
 /// How fast strangers' letters are opened or taken, all together: opening one costs about 0.2 ms, so that they take a fifth of a core.
 /// Somebody whom the user does not know yet may well have a lot to say, and whoever sends what does not open is kept out.

@@ -91,8 +91,11 @@ impl Direct {
                     self.machines.collector.handle(cx.now, collecting::Input::Discard { mailbox, ids });
                 }
             }
-            // It comes again with the next round.
-            Output::Left { .. } => {}
+            Output::Left { mailbox, id, soon } => {
+                if let Ok(mailbox) = PeerId::from_bytes(&mailbox) {
+                    self.machines.collector.handle(cx.now, collecting::Input::Left { mailbox, id, soon });
+                }
+            }
             Output::Show(letter) => self.show(cx, letter),
             Output::Receipt { from, at: _, receipt } => {
                 self.machines.outbox.handle(cx.now, outbox::Input::Receipt { from, receipt });

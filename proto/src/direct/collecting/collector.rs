@@ -87,6 +87,11 @@ impl Collector {
                     station.discard(ids);
                 }
             }
+            Input::Left { mailbox, id, soon } => {
+                if let Some(station) = self.stations.get_mut(&mailbox) {
+                    station.left(now, &id, soon);
+                }
+            }
         }
         self.advance(now);
     }

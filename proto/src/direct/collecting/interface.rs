@@ -59,6 +59,15 @@ pub enum Input {
         /// Which.
         ids: Vec<EnvelopeId>,
     },
+    /// The inbox has no room for this letter: it stays in its mailbox for a later round.
+    Left {
+        /// In which.
+        mailbox: PeerId,
+        /// Which.
+        id: EnvelopeId,
+        /// Whether there may be room before long.
+        soon: bool,
+    },
 }
 
 /// What a collector wants done.
@@ -79,7 +88,7 @@ pub enum Output {
     },
     /// The mailboxes that our next card is to name.
     Chosen(Vec<Mailbox>),
-    /// A letter for the inbox; answer with [`Input::Discard`] once it is durable.
+    /// A letter for the inbox; answer with [`Input::Discard`] once it is durable, or with [`Input::Left`].
     Came {
         /// Where it was kept.
         mailbox: PeerId,

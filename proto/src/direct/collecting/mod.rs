@@ -19,8 +19,10 @@
 //! **Rounds.** When a mailbox is connected, and every [`ROUND_MS`] or so from then on, a round begins: page by page, from the oldest letter
 //! on. Each page begins after a cursor, the last letter of the page before; the cursor itself is discarded after all
 //! others, since a mailbox that does not know it would begin anew. While the inbox has more than [`MAX_HELD`] letters of a round to see
-//! to, no page is asked for. One question at a time is open with each mailbox; what is to be discarded gathers meanwhile. After a
-//! failure all waits, longer each time, and then the round begins anew.
+//! to, no page is asked for. What it has no room for is left where it is, and the round goes on to what lies behind: anybody can fill what
+//! an inbox keeps of strangers, and a contact's letters must still come. If there may be room before long, the next round begins after
+//! [`AGAIN_MS`]. One question at a time is open with each mailbox; what is to be discarded gathers meanwhile. After a failure all waits,
+//! longer each time, and then the round begins anew.
 //!
 //! **Lies.** A round is useless when an answer does not fit its question, when a page is too large, empty with more to come, repeats a
 //! letter of the round or has one for somebody else, when the round does not end within [`MAX_ROUND_PAGES`], or when it brought nothing but
@@ -51,6 +53,9 @@ use crate::backoff::Policy;
 /// Milliseconds from one round to the next, give or take [`JITTER_PERCENT`]: letters come from mailboxes when a sender could not reach
 /// us itself, so that this is how late they may be.
 pub const ROUND_MS: u64 = 5 * 60_000;
+
+/// Milliseconds from a round to the next when the inbox was too busy for some of its letters.
+pub const AGAIN_MS: u64 = 10_000;
 
 /// Per cent by which periods stray.
 pub const JITTER_PERCENT: u64 = 10;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    FAILING_MS, JITTER_PERCENT, MAX_TO_DISCARD, MAX_USELESS_ROUNDS, RENEW_MS, RETRY, ROUND_MS, RequestId, TRIAL_MS,
+    AGAIN_MS, FAILING_MS, JITTER_PERCENT, MAX_TO_DISCARD, MAX_USELESS_ROUNDS, RENEW_MS, RETRY, ROUND_MS, RequestId,
+    TRIAL_MS,
     round::{Gone, Page, Round, Useless},
 };
 use crate::{
@@ -74,6 +75,8 @@ pub struct Station {
     next_round: Deadline,
     round: Option<Round>,
     useless_rounds: u32,
+    /// Whether the inbox had no room for letters of this round and may have before long.
+    left_soon: bool,
     to_discard: BTreeSet<EnvelopeId>,
     gone: Gone,
 }
@@ -94,6 +97,7 @@ impl Station {
             next_round: now.after(0),
             round: None,
             useless_rounds: 0,
+            left_soon: false,
             to_discard: BTreeSet::new(),
             gone: Gone::default(),
         }
@@ -135,6 +139,16 @@ impl Station {
             if self.to_discard.len() < MAX_TO_DISCARD {
                 self.to_discard.insert(id);
             }
+        }
+    }
+
+    /// The inbox has no room for this one: the round goes on without it.
+    pub fn left(&mut self, now: Now, id: &EnvelopeId, soon: bool) {
+        self.left_soon |= soon;
+        match &mut self.round {
+            Some(round) => round.settled(id),
+            None if soon => self.next_round = self.next_round.min(now.after(AGAIN_MS)),
+            None => {}
         }
     }
 
@@ -268,7 +282,8 @@ impl Station {
 
     fn end_round(&mut self, now: Now, rng: &mut ChaCha8Rng) {
         self.round = None;
-        self.next_round = now.after(jittered(ROUND_MS, JITTER_PERCENT, rng));
+        let wait_ms = if std::mem::take(&mut self.left_soon) { AGAIN_MS } else { ROUND_MS };
+        self.next_round = now.after(jittered(wait_ms, JITTER_PERCENT, rng));
     }
 
     fn useless(&mut self, now: Now, rng: &mut ChaCha8Rng) -> Heard {

@@ -66,6 +66,34 @@ fn ten_thousand_letters_come_once_each_and_are_discarded() {
 }
 
 #[test]
+fn letters_that_the_inbox_has_no_room_for_do_not_keep_those_behind_them_from_coming() {
+    let mut world = World::new(1);
+    let letters = letters(0..6_000);
+    world.boxes.get_mut(&0).unwrap().letters = letters.clone();
+    world.leaves = Some((5_000, false));
+    world.run(ROUND_MS * 5 / 4);
+    assert!(world.came == letters[5_000..]);
+    assert_eq!(world.boxes[&0].letters.len(), 5_000);
+    world.run(ROUND_MS);
+    assert_eq!((world.came.len(), world.boxes[&0].letters.len()), (6_000, 0));
+}
+
+#[test]
+fn letters_that_the_inbox_was_too_busy_for_come_again_soon() {
+    let mut world = World::new(1);
+    world.boxes.get_mut(&0).unwrap().letters = letters(0..300);
+    world.leaves = Some((200, true));
+    for _ in 0..ROUND_MS * 5 / 4 / 1_000 {
+        if world.came.is_empty() {
+            world.run(1_000);
+        }
+    }
+    assert_eq!(world.came.len(), 100);
+    world.run(2 * AGAIN_MS);
+    assert_eq!((world.came.len(), world.boxes[&0].letters.len()), (300, 0));
+}
+
+#[test]
 fn no_page_is_asked_for_while_the_inbox_has_too_much_to_see_to() {
     let mut world = World::new(1);
     world.inbox_works = false;

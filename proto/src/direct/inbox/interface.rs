@@ -175,6 +175,8 @@ pub enum Output {
         mailbox: Vec<u8>,
         /// Its name there.
         id: EnvelopeId,
+        /// Whether there may be room before long.
+        soon: bool,
     },
     /// Show the user this text, durable by now.
     Show(Letter),
@@ -220,7 +222,7 @@ pub enum NotTaken {
     Blocked,
     /// A receipt from somebody to whom we did not write.
     Unasked,
-    /// It is beyond what is kept: streams or gaps of its author, or letters of strangers.
+    /// It is beyond what is kept: streams or gaps of its author, or letters of this stranger or of all.
     Full,
     /// It is more than strangers may send in this time.
     TooOften,

@@ -247,7 +247,10 @@ impl Inbox {
             Source::Mailbox { mailbox, id } if why.is_for_good() => {
                 self.discards.push(now, mailbox, id, &mut self.outputs);
             }
-            Source::Mailbox { mailbox, id } => self.outputs.push_back(Output::Left { mailbox, id }),
+            Source::Mailbox { mailbox, id } => {
+                let soon = why != NotTaken::Full;
+                self.outputs.push_back(Output::Left { mailbox, id, soon });
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MAX_PEOPLE, MAX_STRANGERS_LETTERS, MAX_STREAMS, Person, Stream, commits::Place};
+use super::{MAX_LETTERS_OF_STRANGER, MAX_PEOPLE, MAX_STRANGERS_LETTERS, MAX_STREAMS, Person, Stream, commits::Place};
 use crate::{direct::letter::StreamId, ids::Author};
 
 /// Something that is being written: as it will be, and as it is for sure.
@@ -106,7 +106,7 @@ impl People {
     /// Finds a text's place and takes it.
     pub fn take(&mut self, place: Place, owes: bool) -> Fit {
         let (who, id, seq) = place;
-        let known = self.person(&who).known;
+        let person = self.person(&who);
         let streams = self.entries.get(&who).map(|entry| &entry.streams);
         let old = streams.and_then(|streams| streams.get(&id)).map(|stream| &stream.tip);
         if old.is_some_and(|stream| stream.delivered.contains(seq)) {
@@ -114,7 +114,8 @@ impl People {
         }
         let no_stream = old.is_none() && streams.is_some_and(|streams| streams.len() >= MAX_STREAMS);
         let mut stream = old.cloned().unwrap_or_default();
-        let no_letter = !known && self.tally.strangers_letters >= MAX_STRANGERS_LETTERS;
+        let of_strangers = self.tally.strangers_letters >= MAX_STRANGERS_LETTERS;
+        let no_letter = !person.known && (of_strangers || person.letters >= MAX_LETTERS_OF_STRANGER);
         if no_stream || no_letter || stream.delivered.insert(seq).is_err() {
             return Fit::Full;
         }

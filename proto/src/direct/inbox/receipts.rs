@@ -6,6 +6,7 @@ use super::{MAX_COPIES, MAX_NOTING, RECEIPT_AGAIN_MS, RECEIPT_DELAY_MS, Source};
 use crate::{
     direct::letter::{Receipt, StreamId},
     ids::Author,
+    schedule::Schedule,
     time::{Deadline, Now},
 };
 
@@ -44,9 +45,9 @@ struct Noting {
 #[derive(Debug, Default)]
 pub struct Receipts {
     /// When to say which.
-    due: BTreeMap<(Author, StreamId), Deadline>,
+    due: Schedule<(Author, StreamId)>,
     /// Until when not to repeat which.
-    quiet: BTreeMap<(Author, StreamId), Deadline>,
+    quiet: Schedule<(Author, StreamId)>,
     /// With the outbox, and not known to be sent.
     out: BTreeMap<(Author, StreamId), Receipt>,
     /// What the outbox was told and has not noted, by author and stream of ours.
@@ -61,21 +62,21 @@ impl Receipts {
 
     /// A stream owes a receipt after so many milliseconds.
     pub fn owe_after(&mut self, now: Now, delay_ms: u64, who: Author, stream: StreamId) {
-        self.due.entry((who, stream)).or_insert(now.after(delay_ms));
+        self.due.set_if_none((who, stream), now.after(delay_ms));
     }
 
     /// A letter came again for which a receipt may have been sent.
     pub fn repeat(&mut self, now: Now, who: Author, stream: StreamId) {
         let soon = now.after(RECEIPT_DELAY_MS);
-        let due = self.quiet.get(&(who, stream)).map_or(soon, |quiet| soon.max(*quiet));
-        self.due.entry((who, stream)).or_insert(due);
+        let due = self.quiet.get(&(who, stream)).map_or(soon, |quiet| soon.max(quiet));
+        self.due.set_if_none((who, stream), due);
     }
 
     /// The streams whose receipts are to be said now.
     pub fn take_due(&mut self, now: Now) -> Vec<(Author, StreamId)> {
-        let due: Vec<_> = self.due.extract_if(.., |_, deadline| now.reached(*deadline)).map(|(line, _)| line).collect();
-        self.quiet.retain(|_, quiet| !now.reached(*quiet));
-        self.quiet.extend(due.iter().map(|line| (*line, now.after(RECEIPT_AGAIN_MS))));
+        while self.quiet.pop_due(now).is_some() {}
+        let due: Vec<_> = std::iter::from_fn(|| self.due.pop_due(now)).collect();
+        due.iter().for_each(|line| self.quiet.set(*line, Some(now.after(RECEIPT_AGAIN_MS))));
         due
     }
 
@@ -94,12 +95,12 @@ impl Receipts {
         for (_, stream) in self.out.extract_if(.., |(who, _), _| *who == to).map(|(line, _)| line).collect::<Vec<_>>() {
             self.owe(now, to, stream);
         }
-        if self.due.contains_key(&line) { Said::NotAll } else { Said::All }
+        if self.due.contains(&line) { Said::NotAll } else { Said::All }
     }
 
     /// When the next is to be said.
     pub fn deadline(&self) -> Option<Deadline> {
-        self.due.values().min().copied()
+        self.due.first()
     }
 
     /// Takes somebody's receipt.
@@ -137,8 +138,8 @@ impl Receipts {
 
     /// Forgets an author.
     pub fn forget(&mut self, who: &Author) {
-        self.due.retain(|(author, _), _| author != who);
-        self.quiet.retain(|(author, _), _| author != who);
+        self.due.remove_if(|(author, _)| author == who);
+        self.quiet.remove_if(|(author, _)| author == who);
         self.out.retain(|(author, _), _| author != who);
     }
 }

@@ -27,7 +27,7 @@ impl Outbox {
                 self.delivery_answered(now, to, item, key, answer);
                 to
             }
-            Some(Asked::Deposit { to, mailbox, key, items }) => {
+            Some(Asked::Deposit { to, mailbox, key, items, gate: _ }) => {
                 self.deposit_answered(now, to, mailbox, key, &items, answer);
                 to
             }

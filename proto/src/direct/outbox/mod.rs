@@ -75,9 +75,8 @@ use correspondent::Correspondent;
 pub use interface::*;
 use journal::Journal;
 use questions::Questions;
-use schedule::Schedule;
 
-use crate::direct::letter::Content;
+use crate::{direct::letter::Content, schedule::Schedule};
 
 /// Letters that wait for one recipient: weeks of writing to somebody who is away, and what one may go through at each turn.
 pub const MAX_LETTERS_EACH: usize = 1_024;
@@ -108,6 +107,9 @@ pub const MAX_ASKING: usize = 256;
 
 /// Deposits under way: with the largest batches, 12 MiB.
 pub const MAX_DEPOSITING: usize = 16;
+
+/// Deposits of receipts alone under way: strangers choose how many we owe and where they go, so that no letter waits for them.
+pub const MAX_TELLING: usize = 4;
 
 /// Recipients that one call serves: bounds how long it takes after a restart.
 pub const MAX_TURNS: usize = 1_024;
@@ -178,9 +180,9 @@ pub struct Outbox {
     connected: BTreeSet<Author>,
     questions: Questions,
     /// Who is to be served when.
-    turns: Schedule,
+    turns: Schedule<Author>,
     /// Who is to be looked for when.
-    searches: Schedule,
+    searches: Schedule<Author>,
     search_rate: TokenBucket,
     /// When the rate allows the next search.
     next_search: Option<Deadline>,
@@ -311,7 +313,7 @@ impl Outbox {
             receipts: self.receipts.len(),
             cards: self.cards.len(),
             asking: self.questions.asking.inside(),
-            depositing: self.questions.depositing.inside(),
+            depositing: self.questions.depositing(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{MAX_ASKING, MAX_DEPOSITING, RequestId, correspondent::Item, schedule::Gate};
+use super::{MAX_ASKING, MAX_DEPOSITING, MAX_TELLING, RequestId, correspondent::Item, schedule::Gate};
 use crate::{ids::Author, seal::KeyId};
 
 /// A question under way.
@@ -32,7 +32,25 @@ pub enum Asked {
         key: KeyId,
         /// What, in order.
         items: Vec<Item>,
+        /// The gate that it went through.
+        gate: DepositGate,
     },
+}
+
+/// What a deposit is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DepositGate {
+    /// Letters, and perhaps a receipt.
+    Letters,
+    /// A receipt alone: anybody who writes to us can make us owe one, and name mailboxes that do not answer.
+    Receipt,
+}
+
+impl DepositGate {
+    /// The one for these things.
+    pub fn of(items: &[Item]) -> Self {
+        if items.iter().any(|item| matches!(item, Item::Letter(_))) { Self::Letters } else { Self::Receipt }
+    }
 }
 
 /// All questions under way.
@@ -42,8 +60,10 @@ pub struct Questions {
     next_id: u64,
     /// Lets questions to recipients through.
     pub asking: Gate,
-    /// Lets deposits through.
-    pub depositing: Gate,
+    /// Lets deposits of letters through.
+    depositing: Gate,
+    /// Lets deposits of receipts alone through.
+    telling: Gate,
 }
 
 impl Default for Questions {
@@ -53,6 +73,7 @@ impl Default for Questions {
             next_id: 0,
             asking: Gate::new(MAX_ASKING),
             depositing: Gate::new(MAX_DEPOSITING),
+            telling: Gate::new(MAX_TELLING),
         }
     }
 }
@@ -70,14 +91,34 @@ impl Questions {
     pub fn take(&mut self, id: RequestId) -> Option<Asked> {
         let asked = self.asked.remove(&id)?;
         match &asked {
-            Asked::Deposit { .. } => self.depositing.leave(),
+            Asked::Deposit { gate, .. } => self.deposits(*gate).leave(),
             Asked::Card { .. } | Asked::Deliver { .. } => self.asking.leave(),
         }
         Some(asked)
     }
 
+    /// Lets deposits through.
+    pub fn deposits(&mut self, gate: DepositGate) -> &mut Gate {
+        match gate {
+            DepositGate::Letters => &mut self.depositing,
+            DepositGate::Receipt => &mut self.telling,
+        }
+    }
+
+    /// Deposits under way.
+    pub fn depositing(&self) -> usize {
+        self.depositing.inside() + self.telling.inside()
+    }
+
+    /// Somebody needs nothing any more.
+    pub fn leave_lines(&mut self, author: &Author) {
+        self.asking.leave_line(author);
+        self.depositing.leave_line(author);
+        self.telling.leave_line(author);
+    }
+
     /// Who has stood in line, and can go through now.
     pub fn next_in_line(&mut self) -> Option<Author> {
-        self.asking.next().or_else(|| self.depositing.next())
+        self.asking.next().or_else(|| self.depositing.next()).or_else(|| self.telling.next())
     }
 }

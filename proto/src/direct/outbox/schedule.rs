@@ -1,6 +1,6 @@
-//! Who has its turn when: deadlines in order, pauses after failures, and gates that let only so many through at a time.
+//! Who has its turn when: pauses after failures, and gates that let only so many through at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rand::Rng;
 
@@ -9,43 +9,6 @@ use crate::{
     ids::Author,
     time::{Deadline, Now},
 };
-
-/// One deadline for each of many, the earliest at hand.
-#[derive(Debug, Default)]
-pub struct Schedule {
-    order: BTreeSet<(Deadline, Author)>,
-    of: BTreeMap<Author, Deadline>,
-}
-
-impl Schedule {
-    /// Sets the deadline of one, or takes it away.
-    pub fn set(&mut self, author: Author, at: Option<Deadline>) {
-        if let Some(before) = self.of.remove(&author) {
-            self.order.remove(&(before, author));
-        }
-        if let Some(at) = at {
-            self.of.insert(author, at);
-            self.order.insert((at, author));
-        }
-    }
-
-    /// Whether it has a deadline.
-    pub fn contains(&self, author: &Author) -> bool {
-        self.of.contains_key(author)
-    }
-
-    /// The earliest deadline.
-    pub fn first(&self) -> Option<Deadline> {
-        self.order.first().map(|(at, _)| *at)
-    }
-
-    /// Takes the first one whose deadline is reached.
-    pub fn pop_due(&mut self, now: Now) -> Option<Author> {
-        let (_, author) = *self.order.first().filter(|(at, _)| now.reached(*at))?;
-        self.set(author, None);
-        Some(author)
-    }
-}
 
 /// A way that is left alone for a while after each failure.
 #[derive(Debug, Clone, Default)]

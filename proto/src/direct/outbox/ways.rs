@@ -3,7 +3,7 @@
 use super::{
     DEPOSIT_FAILURES, MAX_RECEIPT_SEARCHES, Outbox, Output, RETRY, SEARCH, WINDOW,
     correspondent::{Correspondent, Item},
-    questions::Asked,
+    questions::{Asked, DepositGate},
 };
 use crate::{
     direct::{
@@ -22,8 +22,7 @@ impl Outbox {
     pub(super) fn serve(&mut self, now: Now, to: Author) {
         if self.correspondents.get(&to).is_some_and(Correspondent::is_idle) {
             self.correspondents.remove(&to);
-            self.questions.asking.leave_line(&to);
-            self.questions.depositing.leave_line(&to);
+            self.questions.leave_lines(&to);
         }
         if self.connected.contains(&to) {
             self.deliver(now, to);
@@ -87,19 +86,21 @@ impl Outbox {
         }
         let needed = correspondent.to_deposit(now, &mailbox.peer, key.id()).take(MAX_BATCH_LETTERS);
         let needed: Vec<Item> = needed.collect();
-        if needed.is_empty() || !self.questions.depositing.enter(to) {
+        let gate = DepositGate::of(&needed);
+        if needed.is_empty() || !self.questions.deposits(gate).enter(to) {
             return;
         }
         let (items, envelopes) = self.seal_batch(now, to, key, needed);
         let Some(correspondent) = self.correspondents.get_mut(&to) else { return };
         let slot = correspondent.slots.entry(mailbox.peer.clone()).or_default();
         if envelopes.is_empty() {
-            self.questions.depositing.leave();
+            self.questions.deposits(gate).leave();
             slot.pause.fail(now, RETRY, &mut self.rng);
             return;
         }
         slot.busy = true;
-        let request = self.questions.ask(Asked::Deposit { to, mailbox: mailbox.peer.clone(), key: key.id(), items });
+        let peer = mailbox.peer.clone();
+        let request = self.questions.ask(Asked::Deposit { to, mailbox: peer, key: key.id(), items, gate });
         self.outputs.push_back(Output::Deposit { mailbox, request, envelopes });
     }
 

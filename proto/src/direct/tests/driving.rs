@@ -141,7 +141,11 @@ impl Person {
                     life.outbox.handle(now, outbox::Input::SendReceipt { to, receipt });
                 }
                 inbox::Output::NotNoted(who) => not_noted = Some(who),
-                inbox::Output::Left { .. } | inbox::Output::Noted(_) | inbox::Output::Refused { .. } => {}
+                inbox::Output::Left { mailbox, id, soon } => {
+                    let mailbox = PeerId::from_bytes(&mailbox).unwrap();
+                    life.collector.handle(now, collecting::Input::Left { mailbox, id, soon });
+                }
+                inbox::Output::Noted(_) | inbox::Output::Refused { .. } => {}
             }
         }
         if let Some(who) = not_noted.filter(|who| life.known.contains(who)) {

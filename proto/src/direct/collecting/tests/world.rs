@@ -69,6 +69,8 @@ pub struct World {
     pub card_names: BTreeSet<u8>,
     pub sought: usize,
     pub inbox_works: bool,
+    /// How many letters from now on the inbox has no room for, and whether it may have before long.
+    pub leaves: Option<(usize, bool)>,
     /// What the inbox has not seen to.
     pub waiting: Vec<(PeerId, EnvelopeId)>,
     has_card: bool,
@@ -161,6 +163,7 @@ impl World {
             card_names: (0..named).collect(),
             sought: 0,
             inbox_works: true,
+            leaves: None,
             waiting: Vec::new(),
             has_card: false,
             peers: (0..10).map(peer).collect(),
@@ -266,6 +269,12 @@ impl World {
             }
             Output::Came { mailbox, envelope } => {
                 let id = envelope.id();
+                if let Some((left, soon)) = &mut self.leaves
+                    && *left > 0
+                {
+                    *left -= 1;
+                    return Some(Input::Left { mailbox, id, soon: *soon });
+                }
                 self.came.push(envelope);
                 if self.inbox_works {
                     return Some(Input::Discard { mailbox, ids: vec![id] });

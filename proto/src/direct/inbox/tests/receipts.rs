@@ -165,7 +165,7 @@ fn a_copy_of_a_letter_leaves_its_mailbox_when_it_is_durable_that_its_author_is_t
     world.run(DISCARD_DELAY_MS);
     assert_eq!(world.take(), []);
     world.fail();
-    assert!(world.take().contains(&Output::Left { mailbox: vec![1], id }));
+    assert!(world.take().contains(&Output::Left { mailbox: vec![1], id, soon: true }));
     let id = world.mail(1, 1, 1);
     let copy = world.mail(1, 1, 1);
     world.persist(usize::MAX);

@@ -41,7 +41,7 @@ fn one_gap_too_many_or_one_stream_too_many_is_refused_and_left_and_others_go_on(
         let token = world.write(1, stream, seq);
         assert_eq!(world.answer(token), Some(DirectAnswer::Refused(Refusal::Full)));
         let id = world.mail(1, stream, seq);
-        assert!(world.take().contains(&Output::Left { mailbox: vec![1], id }));
+        assert!(world.take().contains(&Output::Left { mailbox: vec![1], id, soon: false }));
     }
     for (from, stream, seq) in [(1, 1, 1), (1, 2, 2), (2, 9, 1)] {
         let token = world.write(from, stream, seq);

@@ -58,7 +58,7 @@ fn a_letter_that_the_store_did_not_take_is_not_acknowledged_and_can_come_again()
     assert_eq!(world.answer(token), Some(DirectAnswer::Unavailable));
     let id = world.mail(1, 1, 1);
     world.fail();
-    assert!(world.take().contains(&Output::Left { mailbox: vec![1], id }));
+    assert!(world.take().contains(&Output::Left { mailbox: vec![1], id, soon: true }));
     world.prompt = true;
     let token = world.write(1, 1, 1);
     assert_eq!(world.answer(token), DELIVERED);

@@ -13,7 +13,7 @@ fn strangers_share_a_rate_beyond_which_they_wait_and_known_ones_do_not() {
     assert_eq!(refusals(&world.said), [(NotTaken::TooOften, false)]);
     assert_eq!(world.answer(token), Some(DirectAnswer::Unavailable));
     let id = world.mail(3, 1, 1);
-    assert!(world.take().contains(&Output::Left { mailbox: vec![1], id }));
+    assert!(world.take().contains(&Output::Left { mailbox: vec![1], id, soon: true }));
     let token = world.write(1, 1, 1);
     assert_eq!(world.answer(token), DELIVERED);
     let id = world.mail(1, 1, 2);
@@ -40,6 +40,23 @@ fn a_stranger_to_whom_we_write_is_none_any_more_and_one_who_is_dismissed_makes_r
     }
     world.crash();
     assert_eq!((world.inbox.load().strangers_letters, world.inbox.load().people), (0, 2));
+}
+
+#[test]
+fn one_stranger_cannot_take_the_room_of_all() {
+    let mut world = World::new(&[]);
+    for seq in 1..=MAX_LETTERS_OF_STRANGER {
+        world.write(1, 1, seq);
+        world.take();
+        world.run(2);
+    }
+    let token = world.write(1, 1, MAX_LETTERS_OF_STRANGER + 1);
+    assert_eq!(world.answer(token), Some(DirectAnswer::Refused(Refusal::Full)));
+    let token = world.write(2, 1, 1);
+    assert_eq!(world.answer(token), DELIVERED);
+    world.handle(Input::Known(author(1)));
+    let token = world.write(1, 1, MAX_LETTERS_OF_STRANGER + 1);
+    assert_eq!(world.answer(token), DELIVERED);
 }
 
 #[test]

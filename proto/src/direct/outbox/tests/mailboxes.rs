@@ -149,6 +149,22 @@ fn no_more_deposits_are_under_way_than_may_be_and_all_get_their_turn() {
 }
 
 #[test]
+fn letters_never_wait_for_receipts_that_strangers_had_us_owe() {
+    let mut rig = Rig::new();
+    for n in 2..60 {
+        rig.card(card(n, 1, 12, &[9]));
+        let receipt = Receipt { stream: StreamId(1), delivered_through: 1, ..Receipt::default() };
+        rig.input(Input::SendReceipt { to: author(n), receipt });
+    }
+    rig.pass(RECEIPT_DELAY_MS);
+    // None of their mailboxes answers.
+    assert_eq!(rig.deposits().len(), MAX_TELLING);
+    rig.card(card(60, 1, 12, &[9]));
+    rig.write(60);
+    assert_eq!(rig.deposits().len(), 1);
+}
+
+#[test]
 fn we_are_nobodys_mailbox_for_our_own_letters() {
     let mut rig = Rig::new();
     let own = Mailbox { peer: author(1).peer_id().unwrap().to_bytes(), addresses: vec![] };
