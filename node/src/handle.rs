@@ -9,13 +9,18 @@ use libp2p::{Multiaddr, PeerId};
 use proto::{
     channel::RoomName,
     chat::InvalidChat,
-    direct::{letter::LetterId, outbox::NotWritten},
+    direct::{
+        inbox::{MAX_PEOPLE, ReadThrough},
+        outbox::NotWritten,
+    },
     hlc::{MAX_ADVANCE_MS, Timestamp},
     ids::{Author, EventId},
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+pub use crate::letters::page::DirectFilter;
 use crate::{
+    letters::records::Place,
     model::{DirectMessage, Found, Member, Message, NodeEvent, Peer, Person, Room, Status},
     store::{Before, Request, Store, StoreError},
     swarm::{lookups, private as private_rooms},
@@ -71,28 +76,20 @@ pub enum CallError {
     /// So many keys were made lately that none may be forgotten yet.
     #[error("too many keys were made lately; try again in a few days")]
     TooManyKeys,
-    /// As many people are named or blocked as can be.
-    #[error("too many people are known; remove some contacts first")]
+    /// As many people are known, by having been named, blocked or written to, as can be.
+    #[error(
+        "{MAX_PEOPLE} people are known, which is the most there can be; to know others, start with a new data directory"
+    )]
     TooManyPeople,
+    /// Who is named, blocked or was written to is none. The caller's to mend.
+    #[error("only strangers' messages can be thrown away: this is somebody whom you named, blocked or wrote to")]
+    NoStranger,
     /// A private room cannot be made, joined or changed like that.
     #[error(transparent)]
     PrivateRoom(#[from] proto::private::rooms::Refused),
     /// The store refused or failed; nothing was sent.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// Which direct messages.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct DirectFilter {
-    /// Only those from and to this peer.
-    pub peer: Option<PeerId>,
-    /// Only those that came and were not read.
-    pub unread: bool,
-    /// Only those that this node had before this one.
-    pub before: Option<LetterId>,
-    /// The newest so many; [`MAX_HISTORY_LIMIT`] at most.
-    pub limit: usize,
 }
 
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, CallError>>;
@@ -113,7 +110,8 @@ pub(crate) enum Command {
     StopProviding(lookups::Key, Answer<()>),
     FindProviders(lookups::Key, usize, Answer<Found>),
     Message(Author, String, Answer<DirectMessage>),
-    MarkRead(Author, Answer<()>),
+    MarkRead(Author, Vec<ReadThrough>, Answer<()>),
+    Dismiss(Author, Vec<Place>, Answer<()>),
     People(Answer<Vec<Person>>),
     NameContact(Author, Option<String>, Answer<()>),
     Block(Author, bool, Answer<()>),

@@ -126,7 +126,9 @@ pub struct Person {
     pub contact: Option<String>,
     /// The display names that this peer goes by in rooms now; not unique, not proven.
     pub names: Vec<String>,
-    /// Whether nothing is taken from it.
+    /// Whether it is no stranger: it has a name of the user's or was written to.
+    pub known: bool,
+    /// Whether no direct messages are taken from it.
     pub blocked: bool,
     /// Whether a connection is open.
     pub connected: bool,

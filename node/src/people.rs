@@ -191,6 +191,7 @@ mod tests {
             peer_id: peer(secret).to_string(),
             contact: contact.map(str::to_owned),
             names: names.iter().map(|name| (*name).to_owned()).collect(),
+            known: false,
             blocked: false,
             connected: false,
             messages: 0,

@@ -9,6 +9,7 @@
 //! | broken log | 50 | the 2nd | the same |
 //! | oversized | 25 | the 4th | limits are part of the protocol, but versions may differ |
 //! | not allowed | 25 | the 4th | a member may have heard of a change of rules before us |
+//! | bad letter | 20 | the 5th | a letter that does not open or is for somebody else may be damage, a stream of them is garbage |
 //! | malformed | 20 | the 5th | one may be damage or a newer version, a stream of them is garbage |
 //! | wrong answer | 20 | the 5th | the same |
 //! | clock ahead | 10, up to 50 | never | the wrong clock may be ours, and then every peer seems to be ahead |

@@ -123,18 +123,22 @@ impl SealKey {
         plaintext: &[u8],
         rng: &mut impl CryptoRng,
     ) -> Result<Sealed, InvalidKey> {
-        let key = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(&self.0).map_err(|_| InvalidKey)?;
-        let (encapsulated, ciphertext) = single_shot_seal_with_rng::<AesGcm256, HkdfSha256, X25519HkdfSha256>(
-            &OpModeS::Base,
-            &key,
-            info,
-            plaintext,
-            bound,
-            rng,
-        )
-        .map_err(|_| InvalidKey)?;
-        Ok(Sealed { encapsulated: encapsulated.to_bytes().into(), ciphertext })
+        seal_with::<AesGcm256>(self, info, bound, plaintext, rng)
     }
+}
+
+fn seal_with<A: Aead>(
+    key: &SealKey,
+    info: &[u8],
+    bound: &[u8],
+    plaintext: &[u8],
+    rng: &mut impl CryptoRng,
+) -> Result<Sealed, InvalidKey> {
+    let key = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(&key.0).map_err(|_| InvalidKey)?;
+    let sealed =
+        single_shot_seal_with_rng::<A, HkdfSha256, X25519HkdfSha256>(&OpModeS::Base, &key, info, plaintext, bound, rng);
+    let (encapsulated, ciphertext) = sealed.map_err(|_| InvalidKey)?;
+    Ok(Sealed { encapsulated: encapsulated.to_bytes().into(), ciphertext })
 }
 
 fn secret(key: &OpenKey) -> Option<<X25519HkdfSha256 as Kem>::PrivateKey> {
@@ -157,9 +161,11 @@ fn open_with<A: Aead>(key: &OpenKey, info: &[u8], bound: &[u8], sealed: &Sealed)
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use hpke::aead::AesGcm128;
     use proptest::prelude::*;
-    use rand::SeedableRng;
+    use rand::{SeedableRng, TryCryptoRng, TryRng};
     use rand_chacha::ChaCha20Rng;
 
     use super::*;
@@ -172,9 +178,31 @@ mod tests {
         OpenKey::generate(&mut ChaCha20Rng::seed_from_u64(seed))
     }
 
-    /// RFC 9180, appendix A.1.1, first text: the same key exchange and derivation, with the cipher that the RFC has vectors for.
+    /// Gives bytes that are chosen, once.
+    struct Chosen([u8; 32]);
+
+    impl TryRng for Chosen {
+        type Error = Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+            unreachable!("a key is made of 32 bytes at once")
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+            unreachable!("a key is made of 32 bytes at once")
+        }
+
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+            bytes.copy_from_slice(&self.0);
+            Ok(())
+        }
+    }
+
+    impl TryCryptoRng for Chosen {}
+
+    /// RFC 9180, appendix A.1.1, first text: the same key exchange and derivation, with the cipher for which the RFC has vectors.
     #[test]
-    fn the_vector_of_the_rfc_opens() {
+    fn the_vector_of_the_rfc_opens_and_is_what_sealing_gives() {
         let secret = OpenKey::from_bytes(bytes("4612c550263fc8ad58375df3f557aac531d26850903e55a9f23f21d8534e8ac8"));
         assert_eq!(secret.seal_key().0, bytes("3948cfe0ad1ddb695d780e59077195da6c56506b027329794ab02bca80815c4d"));
         let sealed = Sealed {
@@ -187,6 +215,9 @@ mod tests {
         let info = hex::decode("4f6465206f6e2061204772656369616e2055726e").unwrap();
         let opened = open_with::<AesGcm128>(&secret, &info, b"Count-0", &sealed).unwrap();
         assert_eq!(opened, b"Beauty is truth, truth beauty");
+        let mut made_of = Chosen(bytes("7268600d403fce431561aef583ee1613527cff655c1343f29812e66706df3234"));
+        let again = seal_with::<AesGcm128>(&secret.seal_key(), &info, b"Count-0", &opened, &mut made_of);
+        assert_eq!(again, Ok(sealed));
     }
 
     #[test]

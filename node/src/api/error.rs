@@ -83,6 +83,7 @@ impl From<CallError> for ApiError {
             }
             CallError::ContactName => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_name"),
             CallError::TooManyKeys => (StatusCode::CONFLICT, "too_many_keys"),
+            CallError::NoStranger => (StatusCode::CONFLICT, "no_stranger"),
             CallError::TooManyPeople => (StatusCode::CONFLICT, "too_many_people"),
             CallError::PrivateRoom(refused) => private_room(refused),
             CallError::InvalidChat(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_text"),

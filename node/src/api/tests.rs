@@ -332,6 +332,7 @@ async fn the_document_lists_every_route_and_every_report() {
         "delete /api/v1/contacts/{peer}",
         "delete /api/v1/contacts/{peer}/blocked",
         "delete /api/v1/rooms/{room}",
+        "delete /api/v1/people/{peer}",
         "get /api/v1/contacts",
         "get /api/v1/contacts/{peer}/safety-number",
         "get /api/v1/direct",

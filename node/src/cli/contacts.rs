@@ -45,10 +45,21 @@ pub enum ContactCommand {
     },
     /// Take a contact's name away; messages stay
     Remove(Who),
-    /// Take nothing from somebody any more
+    /// Take no direct messages from somebody any more
     Block(Who),
-    /// Take messages of somebody again
+    /// Take direct messages of somebody again
     Unblock(Who),
+    /// Throw away the messages of somebody whom you do not know, to make room for others'
+    Dismiss {
+        #[command(flatten)]
+        target: Target,
+        /// Who: a display name, a peer id, or its beginning
+        #[arg(required_unless_present = "strangers")]
+        peer: Option<String>,
+        /// Those of everybody whom you neither named, blocked nor wrote to
+        #[arg(long, conflicts_with = "peer")]
+        strangers: bool,
+    },
     /// Show the safety number: whoever sees the same one is who you think
     Verify(Who),
 }
@@ -66,7 +77,10 @@ impl ContactCommand {
     /// Which node it is for.
     pub fn target_mut(&mut self) -> &mut Target {
         match self {
-            Self::Add { target, .. } | Self::List { target, .. } | Self::Rename { target, .. } => target,
+            Self::Add { target, .. }
+            | Self::List { target, .. }
+            | Self::Rename { target, .. }
+            | Self::Dismiss { target, .. } => target,
             Self::Remove(who) | Self::Block(who) | Self::Unblock(who) | Self::Verify(who) => &mut who.target,
         }
     }
@@ -93,16 +107,17 @@ pub async fn carry_out(command: ContactCommand, out: Output) -> Result<(), Failu
             let (client, found) = find(target, &peer).await?;
             client.block(&found.peer_id, true).await?;
             out.show(&json!({ "blocked": true, "peer_id": found.peer_id }), |_| {
-                format!("nothing is taken from {} any more", found.name)
+                format!("no direct messages are taken from {} any more", found.name)
             })
         }
         ContactCommand::Unblock(Who { target, peer }) => {
             let (client, found) = find(target, &peer).await?;
             client.block(&found.peer_id, false).await?;
             out.show(&json!({ "blocked": false, "peer_id": found.peer_id }), |_| {
-                format!("messages of {} are taken again", found.name)
+                format!("direct messages of {} are taken again", found.name)
             })
         }
+        ContactCommand::Dismiss { target, peer, .. } => dismiss(target.find()?, peer.as_deref(), out).await,
         ContactCommand::Verify(Who { target, peer }) => {
             let (client, found) = find(target, &peer).await?;
             verify(&client, &found, out).await
@@ -166,6 +181,26 @@ async fn rename(client: Client, peer: &str, name: &str, out: Output) -> Result<(
     client.name_contact(&found.peer_id, name).await?;
     out.show(&json!({ "renamed": name.trim(), "peer_id": found.peer_id }), |_| {
         format!("{before} is called {} from now on", one_line(name.trim()))
+    })
+}
+
+/// Throws the messages of one stranger away, or those of all.
+async fn dismiss(client: Client, peer: Option<&str>, out: Output) -> Result<(), Failure> {
+    let strangers = match peer {
+        Some(peer) => vec![client.find(peer).await?],
+        None => {
+            let mut people = client.people().await?;
+            people.retain(|person| !person.known && !person.blocked && person.messages > 0);
+            people.into_iter().map(|person| person.peer_id).collect()
+        }
+    };
+    for peer_id in &strangers {
+        client.dismiss(peer_id).await?;
+    }
+    out.show(&json!({ "dismissed": strangers }), |_| match strangers.as_slice() {
+        [] => "there are no messages of strangers".to_owned(),
+        [one] => format!("messages of {one} are thrown away"),
+        many => format!("messages of {} strangers are thrown away", many.len()),
     })
 }
 

@@ -80,6 +80,7 @@ mod tests {
             peer_id: peer_id.into(),
             contact: contact.map(str::to_owned),
             names: names.iter().map(|name| (*name).to_owned()).collect(),
+            known: false,
             blocked: false,
             connected: false,
             messages: 0,

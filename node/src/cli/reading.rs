@@ -1,7 +1,7 @@
 //! What the user has read: what stood on the screen.
 //!
-//! A node marks all of somebody's messages as read or none. So they are only marked when all that were unread have been shown here: nobody is
-//! told that something was read which nobody saw.
+//! A node marks somebody's messages as read up to one of them. So they are only marked when all that were unread have been shown here, and
+//! up to the last of these, whatever comes meanwhile: nobody is told that something was read which nobody saw.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -43,7 +43,9 @@ impl Shown {
             let which = Which { peer: Some(&author), unread: true };
             let unread = client.direct(which, shown + 1).await?;
             if self.covers(&author, &unread) {
-                client.mark_read(&author).await?;
+                if let Some(last) = unread.last() {
+                    client.mark_read(&author, &last.id).await?;
+                }
                 self.0.remove(&author);
             } else {
                 left.push(author);

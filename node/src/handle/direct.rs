@@ -1,7 +1,10 @@
 //! Calls about direct messages and the people who exchange them.
 
 use libp2p::PeerId;
-use proto::ids::Author;
+use proto::{
+    direct::{inbox::ReadThrough, letter::LetterId},
+    ids::Author,
+};
 
 use super::{CallError, Command, DirectFilter, Handle, MAX_CONTACT_NAME_BYTES, MAX_HISTORY_LIMIT};
 use crate::{
@@ -34,13 +37,32 @@ impl Handle {
         found.ok_or(CallError::NoSuchDirectMessage(before))
     }
 
-    /// The user has read all messages of somebody that are here.
+    /// The user has read the messages of somebody that are here: all, or up to this one.
     ///
     /// # Errors
-    /// [`CallError::NotAnAuthor`], [`CallError::Store`].
-    pub async fn mark_read(&self, from: PeerId) -> Result<(), CallError> {
+    /// [`CallError::NoSuchDirectMessage`], [`CallError::NotAnAuthor`], [`CallError::Store`].
+    pub async fn mark_read(&self, from: PeerId, through: Option<LetterId>) -> Result<(), CallError> {
         let from = author(from)?;
-        self.call(|answer| Command::MarkRead(from, answer)).await
+        let read = match through {
+            None => vec![ReadThrough::All],
+            Some(id) => {
+                let streams = page::read_through(&*self.store, from, id).await?;
+                let streams = streams.ok_or_else(|| CallError::NoSuchDirectMessage(page::hex(&id)))?;
+                streams.into_iter().map(|(stream, seq)| ReadThrough::Stream(stream, seq)).collect()
+            }
+        };
+        self.call(|answer| Command::MarkRead(from, read, answer)).await
+    }
+
+    /// Throws a stranger's messages away, and makes room for others': those of strangers are kept up to a number. It may write again.
+    ///
+    /// # Errors
+    /// [`CallError::NoStranger`], [`CallError::NotAnAuthor`], [`CallError::Store`].
+    pub async fn dismiss(&self, peer: PeerId) -> Result<(), CallError> {
+        let who = author(peer)?;
+        // What comes from now on is kept.
+        let letters = page::places(&*self.store, who).await?;
+        self.call(|answer| Command::Dismiss(who, letters, answer)).await
     }
 
     /// Everybody this node knows, contacts first, by name.
@@ -66,7 +88,7 @@ impl Handle {
         self.call(|answer| Command::NameContact(who, name, answer)).await
     }
 
-    /// Takes nothing from somebody any more, or takes it again, durably.
+    /// Takes no direct messages from somebody any more, or takes them again, durably.
     ///
     /// # Errors
     /// [`CallError::NotAnAuthor`], [`CallError::TooManyPeople`], [`CallError::Store`].

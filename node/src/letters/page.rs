@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use libp2p::PeerId;
 use proto::{
     direct::{
         inbox::Stream,
@@ -13,7 +14,6 @@ use proto::{
 
 use super::records::{self, Fate, Kept, Place, author_key, value};
 use crate::{
-    handle::DirectFilter,
     model::{DirectMessage, DirectState},
     store::{
         Store, StoreError,
@@ -21,6 +21,19 @@ use crate::{
     },
     view::rfc3339,
 };
+
+/// Which direct messages.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DirectFilter {
+    /// Only those from and to this peer.
+    pub peer: Option<PeerId>,
+    /// Only those that came and were not read.
+    pub unread: bool,
+    /// Only those that this node had before this one.
+    pub before: Option<LetterId>,
+    /// The newest so many; [`MAX_HISTORY_LIMIT`](crate::handle::MAX_HISTORY_LIMIT) at most.
+    pub limit: usize,
+}
 
 /// A letter, its place, and how far it is.
 type Found = (Place, Kept, DirectState);
@@ -75,6 +88,57 @@ fn in_order(letters: Vec<Found>) -> Vec<Found> {
     // Taken from the end.
     streams.values_mut().for_each(|of_one| of_one.sort_by_key(|(_, kept, _)| std::cmp::Reverse(seq(kept))));
     order.iter().filter_map(|stream| streams.get_mut(stream)?.pop()).collect()
+}
+
+/// The places of the letters exchanged with somebody.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn places(store: &dyn Store, other: Author) -> Result<Vec<Place>, StoreError> {
+    let (mut places, mut after) = (Vec::new(), None);
+    loop {
+        let select = Select::Page { prefix: other.0.to_vec(), after, limit: MAX_PAGE_ENTRIES };
+        let page = read(store, Table::Conversations, select).await?;
+        places.extend(page.iter().filter_map(|(key, _)| Place::from_key(key)));
+        let Some((last, _)) = page.into_iter().next_back() else { return Ok(places) };
+        after = Some(last);
+    }
+}
+
+/// Up to where each of an author's streams is read when the user has read it all up to `through`, as [`messages`] has it. What comes
+/// while this is found out is not among it. `None` if `through` is not there.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn read_through(
+    store: &dyn Store,
+    author: Author,
+    through: LetterId,
+) -> Result<Option<Vec<(StreamId, u64)>>, StoreError> {
+    let select = Select::Page { prefix: author.0.to_vec(), after: None, limit: MAX_PAGE_ENTRIES };
+    let mut read_up_to = BTreeMap::new();
+    for (key, bytes) in read(store, Table::Received, select).await? {
+        let stream: Stream = value(Table::Received, &bytes)?;
+        read_up_to.insert(StreamId(records::number(Table::Received, &key)?), stream.delivered.last());
+    }
+    let mut reader = Reader { store, other: Some(author), after: None, reads: Reads::default() };
+    loop {
+        let page = reader.next().await?;
+        if page.is_empty() {
+            return Ok(None);
+        }
+        for (_, kept) in &page {
+            let Kept::Theirs(_) = kept else { continue };
+            let Some(text) = kept.text() else { continue };
+            if kept.id() == through {
+                read_up_to.insert(text.stream, text.seq);
+                return Ok(Some(read_up_to.into_iter().collect()));
+            }
+            // It came later, and was not read.
+            let up_to = read_up_to.entry(text.stream).or_insert(0);
+            *up_to = (*up_to).min(text.seq - 1);
+        }
+    }
 }
 
 /// As it is shown; `None` for what is not shown.

@@ -171,6 +171,11 @@ pub fn letter(place: Place, kept: &Kept) -> Vec<EntryChange> {
     ]
 }
 
+/// A letter of theirs that is thrown away.
+pub fn forget_letter(other: &Author, place: Place) -> [EntryChange; 2] {
+    [remove(Table::Letters, place.to_key()), remove(Table::Conversations, conversation_key(other, place))]
+}
+
 /// What is kept of a stream.
 pub fn stream(who: &Author, id: StreamId, stream: &Stream) -> EntryChange {
     put(Table::Received, author_key(who, id.0), stream)

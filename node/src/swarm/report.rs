@@ -107,6 +107,7 @@ pub(super) fn people(task: &Task, now: Now) -> Vec<Person> {
             peer_id: peer.to_string(),
             contact,
             names: names.remove(&peer).unwrap_or_default().into_iter().collect(),
+            known: stored.known,
             blocked: stored.blocked,
             connected: task.peers.get(&peer).is_some(),
             messages: stored.letters,

@@ -302,7 +302,10 @@ impl Task {
                 self.lookups.find(self.swarm.behaviour_mut(), key, wanted, answer);
             }
             Command::Message(to, text, answer) => self.direct.write(&mut lend!(self, now), to, text, answer),
-            Command::MarkRead(from, answer) => self.direct.mark_read(&mut lend!(self, now), from, answer),
+            Command::MarkRead(from, read, answer) => self.direct.mark_read(&mut lend!(self, now), from, read, answer),
+            Command::Dismiss(who, letters, answer) => {
+                self.direct.dismiss(&mut lend!(self, now), who, letters, answer);
+            }
             Command::People(answer) => drop(answer.send(Ok(report::people(self, now)))),
             Command::NameContact(who, name, answer) => self.direct.name(&mut lend!(self, now), who, name, answer),
             Command::Block(who, blocked, answer) => self.direct.block(&mut lend!(self, now), who, blocked, answer),

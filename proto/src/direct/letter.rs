@@ -5,8 +5,9 @@
 //! text: an envelope with another name on it does not open. Inside, the author names the recipient again and signs that, so that
 //! nobody who received a letter can pass it on in the author's name.
 //!
-//! Each text has a place: its author's stream (a random number made once for each store, so that a restored backup cannot write two letters
-//! under one number) and its number in it, from 1. By its place the recipient knows it again, however often and by whichever way it
+//! Each text has a place: its author's stream, a random number made once for each store, and its number in it, from 1. A store that was put
+//! back from a backup goes on with that number, and with the numbers where the backup stood: what it writes under numbers that a recipient
+//! has is taken for copies. Whoever makes backups leaves the store out of them, and keeps the identity. By its place the recipient knows it again, however often and by whichever way it
 //! comes, and shows it in the author's order. A receipt has none: of two about the same stream, the one that says more counts.
 
 use rand::CryptoRng;

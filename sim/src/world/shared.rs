@@ -127,7 +127,7 @@ impl Shared {
         let handle = handle.clone();
         tokio::spawn(async move {
             // `Err` when the node stops, or its disk refuses; then the message is as unread as before.
-            let _ = handle.mark_read(from).await;
+            let _ = handle.mark_read(from, None).await;
         });
     }
 

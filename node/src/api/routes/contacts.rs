@@ -32,6 +32,7 @@ pub(super) fn all() -> OpenApiRouter<AppState> {
         .routes(routes!(contacts))
         .routes(routes!(name, remove))
         .routes(routes!(block, unblock))
+        .routes(routes!(dismiss))
         .routes(routes!(safety_number))
 }
 
@@ -94,7 +95,7 @@ async fn remove(State(state): State<AppState>, Meant(peer): Meant) -> Result<Sta
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes nothing from somebody any more, durably. Doing it twice is fine.
+/// Takes no direct messages from somebody any more, durably. Doing it twice is fine.
 #[utoipa::path(
     put, path = "/api/v1/contacts/{peer}/blocked", tag = "contacts", security(("token" = [])),
     params(("peer" = String, Path, description = "a peer id, its beginning, a contact's name or a display name")),
@@ -121,6 +122,21 @@ async fn block(State(state): State<AppState>, Meant(peer): Meant) -> Result<Stat
 )]
 async fn unblock(State(state): State<AppState>, Meant(peer): Meant) -> Result<StatusCode, ApiError> {
     state.handle.block(peer, false).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Throws a stranger's messages away, durably, and makes room for others'. It may write again.
+#[utoipa::path(
+    delete, path = "/api/v1/people/{peer}", tag = "contacts", security(("token" = [])),
+    params(("peer" = String, Path, description = "a peer id, its beginning or a display name")),
+    responses(
+        (status = 204),
+        (status = 404, description = "nobody known", body = ErrorBody),
+        (status = 409, description = "no stranger, or more than one peer may be meant", body = ErrorBody),
+    )
+)]
+async fn dismiss(State(state): State<AppState>, Meant(peer): Meant) -> Result<StatusCode, ApiError> {
+    state.handle.dismiss(peer).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -27,11 +27,13 @@ pub struct MessageRequest {
     pub text: String,
 }
 
-/// Names somebody.
+/// What the user has read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct PeerRequest {
-    /// A peer id, its beginning, a contact's name or a display name.
+pub struct ReadRequest {
+    /// Whose messages: a peer id, its beginning, a contact's name or a display name.
     pub peer: String,
+    /// Only up to this message of theirs, by its id, in the order in which messages are listed; all that are here when left out.
+    pub through: Option<String>,
 }
 
 /// Which direct messages.
@@ -69,13 +71,12 @@ async fn messages(
 ) -> Result<Json<Vec<DirectMessage>>, ApiError> {
     let Query(query) = query.map_err(|rejection| ApiError::invalid("invalid_query", rejection.body_text()))?;
     let limit = page_limit(query.limit)?;
-    let before = query.before.as_deref().map(str::parse::<EventId>).transpose();
-    let before = before.map_err(|error| ApiError::invalid("invalid_id", error.to_string()))?;
+    let before = message_id(query.before.as_deref())?;
     let peer = match query.peer {
         Some(text) => Some(meant(&state, &text).await?),
         None => None,
     };
-    let filter = DirectFilter { peer, unread: query.unread, before: before.map(|id| LetterId(id.0)), limit };
+    let filter = DirectFilter { peer, unread: query.unread, before, limit };
     Ok(Json(state.handle.messages(filter).await?))
 }
 
@@ -99,18 +100,19 @@ async fn write(
     Ok((StatusCode::CREATED, Json(state.handle.message(to, body.text).await?)))
 }
 
-/// Marks as read what is here of somebody, durably. Its author is told, unless the node runs without read receipts.
+/// Marks as read what is here of somebody, all or up to a message, durably. Its author is told, unless the node runs without read receipts.
 #[utoipa::path(
-    post, path = "/api/v1/direct/read", tag = "direct", security(("token" = [])), request_body = PeerRequest,
+    post, path = "/api/v1/direct/read", tag = "direct", security(("token" = [])), request_body = ReadRequest,
     responses(
         (status = 204),
-        (status = 404, description = "nobody known", body = ErrorBody),
+        (status = 404, description = "nobody known, or no such message", body = ErrorBody),
         (status = 409, description = "more than one peer may be meant", body = ErrorBody),
     )
 )]
-async fn read(State(state): State<AppState>, Body(body): Body<PeerRequest>) -> Result<StatusCode, ApiError> {
+async fn read(State(state): State<AppState>, Body(body): Body<ReadRequest>) -> Result<StatusCode, ApiError> {
     let from = meant(&state, &body.peer).await?;
-    state.handle.mark_read(from).await?;
+    let through = message_id(body.through.as_deref())?;
+    state.handle.mark_read(from, through).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -122,6 +124,13 @@ async fn read(State(state): State<AppState>, Body(body): Body<PeerRequest>) -> R
 async fn rotate(State(state): State<AppState>) -> Result<StatusCode, ApiError> {
     state.handle.rotate_key().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The message that a text names.
+fn message_id(text: Option<&str>) -> Result<Option<LetterId>, ApiError> {
+    let id = text.map(str::parse::<EventId>).transpose();
+    let id = id.map_err(|error| ApiError::invalid("invalid_id", error.to_string()))?;
+    Ok(id.map(|id| LetterId(id.0)))
 }
 
 /// The peer that a text means.

@@ -131,6 +131,7 @@ async fn members(state: &AppState, room: &RoomName, texts: &[String]) -> Result<
                 peer_id: member.clone(),
                 contact: None,
                 names: Vec::new(),
+                known: false,
                 blocked: false,
                 connected: false,
                 messages: 0,

@@ -22,6 +22,7 @@ fn person(secret: u8, contact: Option<&str>, name: &str) -> Person {
         peer_id: peer(secret).to_string(),
         contact: contact.map(str::to_owned),
         names: vec![name.into()],
+        known: secret != 4,
         blocked: secret == 4,
         connected: true,
         messages: 0,
@@ -62,7 +63,10 @@ pub(super) fn answer(command: Command) {
     match command {
         Command::People(answer) => drop(answer.send(Ok(people()))),
         Command::Message(to, text, answer) => drop(answer.send(written(to, text))),
-        Command::MarkRead(_, answer) | Command::Block(_, _, answer) | Command::NameContact(_, _, answer) => {
+        Command::MarkRead(_, _, answer)
+        | Command::Dismiss(_, _, answer)
+        | Command::Block(_, _, answer)
+        | Command::NameContact(_, _, answer) => {
             drop(answer.send(Ok(())));
         }
         Command::RotateKey(answer) => drop(answer.send(Err(CallError::Overloaded))),

@@ -100,12 +100,21 @@ impl Client {
         Ok(pages.into_iter().rev().flatten().collect())
     }
 
-    /// Marks as read what is there of somebody.
+    /// Marks as read what is there of somebody, up to a message.
     ///
     /// # Errors
     /// See [`Client::status`].
-    pub async fn mark_read(&self, peer: &str) -> Result<(), Failure> {
-        self.call(Method::POST, self.url(&["direct", "read"]), Some(json!({ "peer": peer }))).await.map(drop)
+    pub async fn mark_read(&self, peer: &str, through: &str) -> Result<(), Failure> {
+        let body = json!({ "peer": peer, "through": through });
+        self.call(Method::POST, self.url(&["direct", "read"]), Some(body)).await.map(drop)
+    }
+
+    /// Throws a stranger's messages away.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn dismiss(&self, peer: &str) -> Result<(), Failure> {
+        self.call(Method::DELETE, self.url(&["people", peer]), None).await.map(drop)
     }
 
     /// Makes somebody a contact, or gives a contact another name.

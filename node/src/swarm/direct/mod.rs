@@ -70,6 +70,7 @@ use super::{
 };
 use crate::{
     handle::{Answer, CallError},
+    letters::records::{self, Place},
     model::{DirectMessage, MailboxStatus},
     store::StoreError,
 };
@@ -146,6 +147,16 @@ impl Direct {
 
     /// Writes to somebody.
     pub fn write(&mut self, cx: &mut Cx, to: Author, text: String, answer: Answer<DirectMessage>) {
+        let refused = match self.machines.outbox.check_text(to, &text) {
+            Err(error) => Some(CallError::NotWritten(error)),
+            // Of what became of it, strangers could not tell us.
+            Ok(()) => (!self.machines.inbox.has_room_for(&to)).then_some(CallError::TooManyPeople),
+        };
+        if let Some(error) = refused {
+            // The caller may have gone.
+            let _ = answer.send(Err(error));
+            return;
+        }
         self.make_known(cx, to);
         let token = self.callers.writes(callers::Writer::User(answer));
         self.machines.outbox.handle(cx.now, outbox::Input::Write { token, to, text, attachments: Vec::new() });
@@ -167,9 +178,33 @@ impl Direct {
         }
     }
 
-    /// The user has read what is here of somebody.
-    pub fn mark_read(&mut self, cx: &mut Cx, from: Author, answer: Answer<()>) {
-        self.note(cx, from, inbox::Input::Read { from, through: ReadThrough::All }, Some(answer));
+    /// The user has read so much of somebody.
+    pub fn mark_read(&mut self, cx: &mut Cx, from: Author, mut read: Vec<ReadThrough>, answer: Answer<()>) {
+        let Some(last) = read.pop() else {
+            // The caller may have gone.
+            let _ = answer.send(Ok(()));
+            return;
+        };
+        for through in read {
+            self.note(cx, from, inbox::Input::Read { from, through }, None);
+        }
+        // It is durable after all others.
+        self.note(cx, from, inbox::Input::Read { from, through: last }, Some(answer));
+        self.drain(cx);
+    }
+
+    /// The user throws a stranger's letters away.
+    pub fn dismiss(&mut self, cx: &mut Cx, who: Author, letters: Vec<Place>, answer: Answer<()>) {
+        let person = self.machines.inbox.person(&who);
+        if person.known || person.blocked {
+            // The caller may have gone.
+            let _ = answer.send(Err(CallError::NoStranger));
+            return;
+        }
+        // In the same batch as what the inbox forgets.
+        let entries = letters.into_iter().flat_map(|place| records::forget_letter(&who, place));
+        entries.for_each(|entry| cx.journal.entry(entry, None));
+        self.note(cx, who, inbox::Input::Dismiss(who), Some(answer));
         self.drain(cx);
     }
 
@@ -182,6 +217,11 @@ impl Direct {
 
     /// The user gives somebody a name, or takes it away.
     pub fn name(&mut self, cx: &mut Cx, who: Author, name: Option<String>, answer: Answer<()>) {
+        if name.is_some() && !self.machines.inbox.has_room_for(&who) {
+            // The caller may have gone.
+            let _ = answer.send(Err(CallError::TooManyPeople));
+            return;
+        }
         if name.is_some() {
             self.make_known(cx, who);
         }

@@ -86,6 +86,11 @@ impl Inbox {
         self.people.person(who)
     }
 
+    /// Whether this author is known or blocked, or could be: of those there are at most [`MAX_PEOPLE`](super::MAX_PEOPLE).
+    pub fn has_room_for(&self, who: &Author) -> bool {
+        self.people.has_room_for(who)
+    }
+
     /// Everybody on record.
     pub fn people(&self) -> impl Iterator<Item = (Author, Person)> {
         self.people.all()

@@ -128,6 +128,12 @@ impl People {
         Fit::New(entry.person.tip, stream)
     }
 
+    /// Whether this author is one whom the user knows or blocks, or can become one.
+    pub fn has_room_for(&self, who: &Author) -> bool {
+        let person = self.person(who);
+        person.known || person.blocked || self.tally.chosen < MAX_PEOPLE
+    }
+
     /// Changes what is known of an author, if there is room for it.
     pub fn change(&mut self, who: Author, change: impl FnOnce(&mut Person)) -> Option<Person> {
         let before = self.person(&who);

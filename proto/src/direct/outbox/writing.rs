@@ -16,12 +16,12 @@ use crate::{
 impl Outbox {
     /// [`Input::Write`](super::Input::Write).
     pub(super) fn write(&mut self, now: Now, token: u64, to: Author, text: String, attachments: Vec<Attachment>) {
-        let seq = self.streams.get(&to).map_or(0, |stream| stream.last_given) + 1;
-        let content = Content::Text(Text { stream: self.config.stream, seq, text, attachments });
+        let content = self.next_text(to, text, attachments);
         if let Err(error) = self.check(to, &content) {
             self.outputs.push_back(Output::NotWritten { token, error });
             return;
         }
+        let seq = self.next_seq(to);
         let signed = self.sign(now, to, content);
         let letter = Waiting::new(signed.clone(), State::Queued, Vec::new(), false);
         (self.letters, self.bytes) = (self.letters + 1, self.bytes + letter.weight());
@@ -29,6 +29,22 @@ impl Outbox {
         self.correspondents.entry(to).or_default().insert(seq, letter);
         let commit = self.journal.push(Commit::Written { token, to, seq });
         self.outputs.push_back(Output::Persist { commit, changes: vec![Change::Written(signed)] });
+    }
+
+    /// Whether a text would be taken now.
+    ///
+    /// # Errors
+    /// [`NotWritten`].
+    pub fn check_text(&self, to: Author, text: &str) -> Result<(), NotWritten> {
+        self.check(to, &self.next_text(to, text.to_owned(), Vec::new()))
+    }
+
+    fn next_text(&self, to: Author, text: String, attachments: Vec<Attachment>) -> Content {
+        Content::Text(Text { stream: self.config.stream, seq: self.next_seq(to), text, attachments })
+    }
+
+    fn next_seq(&self, to: Author) -> u64 {
+        self.streams.get(&to).map_or(0, |stream| stream.last_given) + 1
     }
 
     fn check(&self, to: Author, content: &Content) -> Result<(), NotWritten> {
