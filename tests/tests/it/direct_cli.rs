@@ -192,6 +192,25 @@ async fn nothing_is_taken_from_somebody_who_is_blocked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_strangers_wrote_can_be_thrown_away() {
+    let (ada, bob) = two().await;
+    let cyd = Node::start(NodeOptions::named("cyd").joining(&bob)).await;
+    knows(&bob, &cyd).await;
+    knows(&cyd, &bob).await;
+    ended_with(2, &bob.run(&["contact", "dismiss"]).await);
+    let none = bob.run(&["contact", "dismiss", "--strangers"]).await;
+    ended_with(0, &none);
+    assert!(none.stdout.contains("no messages of strangers"), "{none:#?}");
+    write(&ada, &bob, "you have won").await;
+    write(&cyd, &bob, "hello from the café").await;
+    ended_with(0, &bob.run(&["contact", "add", "cyd", "Cyd"]).await);
+    refused(&bob.run(&["contact", "dismiss", "cyd"]).await, &["only strangers'"]);
+    let dismissed: Vec<Value> = bob.run(&["contact", "dismiss", "--strangers", "--json"]).await.json();
+    assert_eq!(dismissed[0]["dismissed"], serde_json::json!([ada.peer_id()]));
+    assert_eq!(texts(&inbox(&bob, &[]).await), ["hello from the café"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_people_see_the_same_safety_number() {
     let (ada, bob) = two().await;
     let of_ada: SafetyNumber = ada.run(&["contact", "verify", "bob", "--json"]).await.json().remove(0);

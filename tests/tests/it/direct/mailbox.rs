@@ -99,3 +99,49 @@ async fn a_mailbox_hands_over_what_its_author_left_for_good_and_knows_neither_th
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_of_the_networks_mailboxes_keep_a_letter_which_outlives_any_two_of_them() {
+    let first = Node::start(NodeOptions::named("mailbox-0").with(&["--mailbox"])).await;
+    let mut mailboxes = Vec::new();
+    for number in 1..4 {
+        let options = NodeOptions::named(&format!("mailbox-{number}")).joining(&first).with(&["--mailbox"]);
+        mailboxes.push(Node::start(options).await);
+    }
+    mailboxes.push(first);
+    let mut bob = Node::start(NodeOptions::named("bob").joining(&mailboxes[0])).await;
+    harness::eventually("bob has as many mailboxes as there may be", SETTLED, async || {
+        let named = bob.api().status().await?.mailboxes.len();
+        if named == 3 { Ok(()) } else { Err(format!("{named}")) }
+    })
+    .await;
+    let named = bob.status().await.mailboxes;
+    bob.stop().await;
+
+    let mut ada = Node::start(NodeOptions::named("ada").joining(&mailboxes[0])).await;
+    ada.api().write(bob.peer_id(), "hold on to this").await.unwrap();
+    harness::eventually("three copies are kept", SETTLED, async || {
+        let mut copies = 0;
+        for node in &mailboxes {
+            copies += node.api().status().await?.mailbox.map_or(0, |mailbox| mailbox.letters);
+        }
+        if copies == 3 { Ok(()) } else { Err(format!("{copies}")) }
+    })
+    .await;
+    ada.stop().await;
+    let (lost, left): (Vec<Node>, Vec<Node>) =
+        mailboxes.into_iter().partition(|node| named[..2].iter().any(|peer| peer == node.peer_id()));
+    assert_eq!(lost.len(), 2);
+    for mut node in lost {
+        node.kill().await;
+    }
+
+    bob.restart().await;
+    harness::eventually("the letter has come", SETTLED, async || {
+        let count = bob.api().direct().await?.len();
+        if count == 1 { Ok(()) } else { Err(count.to_string()) }
+    })
+    .await;
+    assert_eq!(texts(&came(&bob, ada.peer_id()).await), ["hold on to this"]);
+    drop(left);
+}

@@ -109,6 +109,25 @@ async fn what_is_replayed_misdirected_changed_sealed_for_an_old_key_or_cut_short
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_sealed_before_the_recipient_changed_its_key_is_taken_also_after_a_restart() {
+    let mut bob = Node::start(NodeOptions::named("bob")).await;
+    let postman = Postman::silent().await;
+    let (before, from, to) = (card_of(&postman, &bob).await, stranger(), author(&bob));
+    let under_way = sealed(&from, letter(&from, to, 1, "sealed for the old key"), &before.key);
+
+    assert_eq!(bob.run(&["key", "rotate"]).await.code, Some(0));
+    bob.stop().await;
+    bob.restart().await;
+    let after = card_of(&Postman::silent().await, &bob).await;
+    assert_ne!(after.key, before.key);
+    assert_eq!(deliver(&bob, under_way).await, DirectAnswer::Delivered);
+    let new = sealed(&from, letter(&from, to, 2, "and for the new one"), &after.key);
+    assert_eq!(deliver(&bob, new).await, DirectAnswer::Delivered);
+    let peer = from.author().peer_id().unwrap().to_string();
+    assert_eq!(came(&bob, &peer).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_thousand_envelopes_from_strangers_cost_little_and_keep_nobody_else_out() {
     let ada = Node::start(NodeOptions::named("ada")).await;
     let bob = Node::start(NodeOptions::named("bob").joining(&ada)).await;
