@@ -148,10 +148,11 @@ impl PrivateRooms {
         }
     }
 
-    /// Everything that is not a later epoch of a room that we are in, from its owner, is none of our business.
+    /// Everything that is not a later epoch of a room that we have, from its owner, is none of our business. A room that was left is
+    /// followed too, and nothing of it opened: who comes back comes to where the others are.
     fn letter(&mut self, from: Author, invite: Invite) {
         let epoch = invite.signed.epoch();
-        let Some(record) = self.rooms.get(&epoch.room()).filter(|record| record.joined) else { return };
+        let Some(record) = self.rooms.get(&epoch.room()) else { return };
         let is_later = epoch.number() > record.epoch().number();
         if is_later && from == record.owner() && epoch.owner() == from && invite.signed.is_genuine(&*self.verifier) {
             self.notes.letter(invite.signed);

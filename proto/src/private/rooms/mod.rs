@@ -8,7 +8,7 @@
 //! | the user creates a room | a secret, the room's first epoch; we are its owner |
 //! | the user joins by a link | its epoch; if we have the room, the later one of both |
 //! | the owner rotates | a secret, the next epoch; those who stay are to be told, one letter each, until each letter is durable |
-//! | a letter comes that is a link | if the owner of a room that we are in wrote it, and its epoch is later: we move to it |
+//! | a letter comes that is a link | if the owner of a room that we have wrote it, and its epoch is later: we move to it; nothing is opened of a room that was left |
 //! | the user leaves | all its channels are left; the record stays, so that one can come back and read |
 //!
 //! **Past epochs** are kept for [`KEEP_MS`] after we moved on, at most [`MAX_PAST`] of each room: we stay in their channels quietly,

@@ -67,7 +67,7 @@ impl Notes {
             next.to_tell.remove(&who);
         }
         for signed in self.letters.get(&record.room()).into_iter().flatten() {
-            if next.joined && signed.epoch().number() > next.epoch().number() {
+            if signed.epoch().number() > next.epoch().number() {
                 next.move_to(signed.clone(), now_ms);
             }
         }

@@ -109,20 +109,22 @@ fn members_move_to_a_later_epoch_when_its_owner_tells_them_and_only_then() {
 }
 
 #[test]
-fn a_member_that_left_is_not_led_back_by_a_letter_but_may_come_back_by_its_link() {
+fn a_member_that_left_is_not_led_back_by_a_letter_but_comes_back_to_where_the_others_are() {
     let (mut ada, mut bob) = pair();
     assert_eq!(
         bob.wish(Input::Leave { token: 5, name: name("garden") })[1..],
         [Output::Went(name("garden")), Output::Done { token: 5, done: Done::Left }]
     );
-    assert!(bob.stations.is_empty());
     ada.rotate("garden", &[]);
     let second = ada.record("garden").invite();
-    assert_eq!(bob.letter(1, &second), []);
+    assert_eq!(bob.letter(1, &second), [], "nothing is opened, and the user hears nothing");
+    assert!(bob.stations.is_empty());
+    bob.restart();
+    assert_eq!(bob.take_said(), []);
     bob.wish(Input::Return { token: 6, name: name("garden") });
-    assert_eq!(bob.record("garden").epoch().number(), 0);
-    bob.join(&second);
-    assert_eq!(bob.record("garden").epoch().number(), 1);
+    let [old, new] = [0, 1].map(|at| bob.record("garden").channels()[1 - at]);
+    assert_eq!(new, second.signed.epoch().channel());
+    assert_eq!(bob.stations, BTreeMap::from([(old, Station::Quiet), (new, Station::Member)]));
 }
 
 #[test]
