@@ -48,6 +48,7 @@ fn status() -> Status {
         connected_peers: 2,
         known_peers: 3,
         rooms: 1,
+        channels: 1,
         events: 4,
         closed_network: false,
         store: "ok".into(),

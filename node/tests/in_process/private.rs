@@ -159,6 +159,37 @@ async fn names_and_links_that_will_not_do_get_a_friendly_error() {
 }
 
 #[tokio::test]
+async fn a_room_that_was_left_takes_no_memory_and_goes_on_where_it_was() {
+    let ada = start(94, &[]).await;
+    let bob = start(95, &[&ada]).await;
+    meet(&ada, &[&bob]).await;
+    say(&bob, "one").await;
+    reads(&ada, &["one"]).await;
+    let held = async |node: &Node| node.handle.status().await.unwrap().channels;
+    let (with, events) = (held(&bob).await, bob.handle.status().await.unwrap().events);
+    // Said in the same breath: it is on its way to the disk when the room is left.
+    let (said, left) = tokio::join!(bob.handle.say(garden(), "two".into()), bob.handle.leave(garden()));
+    assert!(said.is_ok() && left.is_ok());
+    until("the room is gone from memory", || async { held(&bob).await == with - 1 }).await;
+    assert_eq!(bob.handle.status().await.unwrap().events, events + 1, "what it held is still known");
+    assert_eq!(texts(&bob, &garden()).await, ["one", "two"]);
+    say(&ada, "three").await;
+
+    bob.handle.join(garden()).await.unwrap();
+    say(&bob, "four").await;
+    for node in [&ada, &bob] {
+        until("all of it is read, in one log", || async { texts(node, &garden()).await.len() == 4 }).await;
+        assert_eq!(node.handle.rooms().await.unwrap().iter().map(|room| room.frozen_logs).sum::<u64>(), 0);
+    }
+    // Past keys are in memory, and no more of them than are kept.
+    for _ in 0..8 {
+        ada.handle.rotate_private(garden(), &[]).await.unwrap();
+    }
+    until("the owner keeps few", || async { held(&ada).await == 2 + proto::private::rooms::MAX_PAST as u64 }).await;
+    assert!(texts(&ada, &garden()).await.len() == 4);
+}
+
+#[tokio::test]
 async fn an_outsider_that_knows_the_channel_learns_nothing_and_cannot_tell_who_is_in_it() {
     let ada = start(66, &[]).await;
     let bob = start(67, &[&ada]).await;

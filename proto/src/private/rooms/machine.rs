@@ -10,6 +10,7 @@ use rand_chacha::ChaCha20Rng;
 
 use super::{
     Changes, CommitId, Config, Done, Input, LOOK_MS, MAX_WISHES, Output, RETRY_MS, Record, Refused, Station,
+    letters::Letters,
     notes::Notes,
     telling::Telling,
     wishes::{Desk, Plan, Wish},
@@ -33,6 +34,7 @@ pub struct PrivateRooms {
     rooms: BTreeMap<ChannelId, Record>,
     wishes: VecDeque<(u64, Wish)>,
     notes: Notes,
+    letters: Letters,
     telling: Telling,
     /// One at a time.
     commits: Commits<Commit>,
@@ -63,6 +65,7 @@ impl PrivateRooms {
             rooms: BTreeMap::new(),
             wishes: VecDeque::new(),
             notes: Notes::default(),
+            letters: Letters::default(),
             telling: Telling::default(),
             commits: Commits::default(),
             retry: None,
@@ -115,7 +118,7 @@ impl PrivateRooms {
                     self.notes.told(channel, who);
                 }
             }
-            Input::Persisted { through } => self.persisted(through),
+            Input::Persisted { through } => self.persisted(now, through),
             Input::PersistFailed => self.persist_failed(now),
         }
         self.step(now);
@@ -134,7 +137,8 @@ impl PrivateRooms {
     /// When [`PrivateRooms::handle_timeout`] is to be called.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         let look = self.rooms.values().any(|record| !record.past.is_empty()).then_some(self.look);
-        let due = if !self.commits.is_empty() { None } else { self.retry.or(look) };
+        let waits = Deadline::earliest(look, self.letters.deadline());
+        let due = if !self.commits.is_empty() { None } else { self.retry.or(waits) };
         Deadline::earliest(due, self.telling.deadline())
     }
 
@@ -155,7 +159,7 @@ impl PrivateRooms {
         let Some(record) = self.rooms.get(&epoch.room()) else { return };
         let is_later = epoch.number() > record.epoch().number();
         if is_later && from == record.owner() && epoch.owner() == from && invite.signed.is_genuine(&*self.verifier) {
-            self.notes.letter(invite.signed);
+            self.letters.note(invite.signed);
         }
     }
 
@@ -212,6 +216,7 @@ impl PrivateRooms {
         if looks {
             self.look = now.after(LOOK_MS);
         }
+        self.notes.letters = self.letters.take_due(now);
         if self.notes.is_empty() && !(looks && self.rooms.values().any(|record| record.is_due(now.wall_ms))) {
             return;
         }
@@ -234,9 +239,14 @@ impl PrivateRooms {
         self.outputs.push_back(Output::Persist { commit, changes });
     }
 
-    fn persisted(&mut self, through: CommitId) {
+    fn persisted(&mut self, now: Now, through: CommitId) {
         let Some(commit) = self.commits.pop_through(through) else { return };
         for (room, record) in commit.changes {
+            let before = self.rooms.get(&room).map(|before| before.epoch().channel());
+            // The user's own wishes need no rest.
+            if commit.wish.is_none() && record.as_ref().map(|record| record.epoch().channel()) != before {
+                self.letters.moved(now, room);
+            }
             self.replace(room, record);
         }
         if let Some((token, _, done)) = commit.wish {
@@ -245,7 +255,8 @@ impl PrivateRooms {
     }
 
     fn persist_failed(&mut self, now: Now) {
-        let Some(commit) = self.commits.take_all().pop() else { return };
+        let Some(mut commit) = self.commits.take_all().pop() else { return };
+        self.letters.put_back(std::mem::take(&mut commit.notes.letters));
         self.notes.put_back(commit.notes);
         self.retry = Some(now.after(RETRY_MS));
         if let Some((token, ..)) = commit.wish {

@@ -27,10 +27,12 @@
 //! | [`MAX_OLDER`] | 64 | the oldest is no longer part of the room's history |
 //! | [`MAX_MEMBERS`] | 256 | further ones are not noted: the owner has to send them the link |
 //! | [`MAX_WISHES`] | 64 | refused; the user tries again |
-//! | [`MAX_LETTERS`] | 8 for each room | the oldest is left out: only what was said in its epoch is missed |
+//! | letters that wait | 1 for each room | the one with the highest number stays: only what was said in the epochs between is missed |
+//! | moves that letters make | 1 for each room in [`MOVE_MS`] | the letter waits; the first is followed at once |
 //! | [`MAX_TELLING`] | 16 | the next is told when one letter is durable |
 
 mod interface;
+mod letters;
 mod machine;
 mod notes;
 #[cfg(test)]
@@ -65,8 +67,9 @@ pub const MAX_MEMBERS: usize = 256;
 /// Wishes of the user that wait for the disk.
 pub const MAX_WISHES: usize = 64;
 
-/// Later epochs of one room, told by letters, that wait for the disk.
-pub const MAX_LETTERS: usize = 8;
+/// Milliseconds from one move that a letter made until the next one in the same room. Each move is up to three changes of subscriptions
+/// that all neighbours hear, who take too many of them for a flood; and nobody needs a new key more often.
+pub const MOVE_MS: u64 = 60_000;
 
 /// Letters to members that are not durable yet.
 pub const MAX_TELLING: usize = 16;

@@ -309,7 +309,39 @@ fn letters_that_the_store_did_not_take_are_tried_again() {
     assert_eq!(bob.record("garden").epoch().number(), 0);
     bob.pass(RETRY_MS);
     let record = bob.record("garden");
-    assert_eq!((record.epoch().number(), record.past.len()), (3, 3));
+    assert_eq!((record.epoch().number(), record.past.len()), (3, 1), "straight to the last");
+}
+
+#[test]
+fn of_very_many_letters_the_highest_are_followed_and_that_seldom() {
+    let (mut ada, mut bob) = pair();
+    let letters: Vec<Invite> = (0..1_000)
+        .map(|_| {
+            ada.rotate("garden", &[]);
+            ada.record("garden").invite()
+        })
+        .collect();
+    let mut opened = 0;
+    let mut hears = |bob: &mut Person, letters: &[Invite]| {
+        for letter in letters {
+            let said = bob.letter(1, letter);
+            opened +=
+                said.iter().filter(|output| matches!(output, Output::Open { station: Station::Member, .. })).count();
+        }
+        (bob.record("garden").epoch().number(), opened)
+    };
+    assert_eq!(hears(&mut bob, &letters[..500]), (1, 1), "the first at once");
+    assert_eq!(hears(&mut bob, &letters[500..990]), (1, 1));
+    bob.pass(MOVE_MS - 1);
+    assert_eq!(bob.record("garden").epoch().number(), 1);
+    bob.pass(1);
+    assert_eq!(bob.record("garden").epoch().number(), 990, "the highest, when the time is over");
+    assert_eq!(hears(&mut bob, &letters[..]), (990, 1), "and then again only after a while");
+    // A link that the user takes is followed at once.
+    bob.join(&letters[995]);
+    assert_eq!(bob.record("garden").epoch().number(), 996);
+    bob.pass(MOVE_MS);
+    assert_eq!((bob.record("garden").epoch().number(), bob.stations.len()), (1_000, MAX_PAST + 1));
 }
 
 #[test]
