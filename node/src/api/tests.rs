@@ -355,6 +355,7 @@ async fn the_document_lists_every_route_and_every_report() {
         "post /api/v1/private-rooms",
         "post /api/v1/private-rooms/join",
         "post /api/v1/private-rooms/{room}/rotate",
+        "post /api/v1/private-rooms/{room}/told",
         "post /api/v1/rooms",
         "post /api/v1/rooms/{room}/messages",
         "post /api/v1/shutdown",

@@ -309,6 +309,11 @@ async fn after_a_rotation_those_who_stay_go_on_and_the_one_left_out_reads_nothin
     assert_eq!(eve.handle.join_private(first.link.parse().unwrap(), None).await.unwrap().epoch, 0);
     join(&eve, &Invitation { room: rotation.room, link: rotation.link, epoch: 1 }).await;
     reads(&eve, &["one", "two", "three"]).await;
+
+    // Told are those alone who are named, whoever else is there.
+    until("both are noted", || async { ada.handle.private_members(garden()).await.unwrap().len() == 2 }).await;
+    let rotation = ada.handle.rotate_private_only(garden(), &[bob.handle.peer_id()]).await.unwrap();
+    assert_eq!((rotation.epoch, rotation.told), (2, vec![bob.handle.peer_id().to_string()]));
 }
 
 #[tokio::test]

@@ -252,8 +252,10 @@ async fn the_command_line_says_what_there_is_to_know_and_what_is_wrong() {
     same_history(&[&ada], "garden", 1, seconds(30)).await;
     let missing = ada.run(&["room", "rotate", "garden", "--without", "carol"]).await;
     assert!(missing.code == Some(1) && missing.stderr.contains("no member"), "{missing:?}");
-    let rotated = ada.run(&["room", "rotate", "garden"]).await;
-    assert!(rotated.stdout.lines().nth(1).is_some_and(|told| told.contains("bob")), "{rotated:?}");
+    assert_eq!(ada.run(&["room", "rotate", "garden", "--without", "bob", "--only", "bob"]).await.code, Some(2));
+    let rotated = ada.run(&["room", "rotate", "garden", "--only", "bob"]).await;
+    let told: Vec<&str> = rotated.stdout.lines().skip(1).collect();
+    assert!(matches!(told[..], [told] if told.contains("bob") && told.ends_with(bob.peer_id())), "{rotated:?}");
     eventually("bob has moved", seconds(30), async || {
         let rooms = bob.run(&["rooms"]).await.stdout;
         if rooms.contains("key changed once") { Ok(()) } else { Err(rooms) }

@@ -108,7 +108,7 @@ impl PrivateRooms {
             Input::Join { token, invite, name } => self.wish(token, Wish::Join(invite, name)),
             Input::Return { token, name } => self.wish(token, Wish::Return(name)),
             Input::Leave { token, name } => self.wish(token, Wish::Leave(name)),
-            Input::Rotate { token, name, without } => self.wish(token, Wish::Rotate(name, without)),
+            Input::Rotate { token, name, whom } => self.wish(token, Wish::Rotate(name, whom)),
             Input::Letter { from, invite } => self.letter(from, *invite),
             // By far the most frequent of all, and mostly no news.
             Input::Seen { channel, who } if !self.seen(channel, who) => return,

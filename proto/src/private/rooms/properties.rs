@@ -80,8 +80,8 @@ impl World {
         let garden = name("garden");
         match deed {
             Deed::Rotate { without } => {
-                let without = without.iter().map(|number| author(number + 1)).collect();
-                self.owner().handle(Input::Rotate { token: 1, name: garden, without });
+                let whom = Whom::AllBut(without.iter().map(|number| author(number + 1)).collect());
+                self.owner().handle(Input::Rotate { token: 1, name: garden, whom });
             }
             Deed::Write(who) => _ = self.people[usize::from(*who)].write(),
             Deed::Fail(who) => self.people[usize::from(*who)].fail(),

@@ -61,7 +61,7 @@ fn what_the_store_does_not_take_did_not_happen() {
     let before = ada.record("garden").clone();
     for input in [
         Input::Create { token: 4, name: name("other") },
-        Input::Rotate { token: 4, name: name("garden"), without: BTreeSet::new() },
+        Input::Rotate { token: 4, name: name("garden"), whom: Whom::AllBut(BTreeSet::new()) },
         Input::Leave { token: 4, name: name("garden") },
     ] {
         ada.said.clear();
@@ -153,6 +153,20 @@ fn those_who_stay_are_told_and_those_left_out_are_not() {
 }
 
 #[test]
+fn a_second_identity_that_somebody_announced_is_not_told_of_a_rotation_for_some_members_only() {
+    let (mut ada, _) = pair();
+    // Eve comes as 3, and as 4 too.
+    [3, 4, 5].into_iter().for_each(|who| ada.sees("garden", who));
+    let only = [2, 5, 9].map(author).into();
+    let said = ada.wish(Input::Rotate { token: 3, name: name("garden"), whom: Whom::Only(only) });
+    let letters: Vec<Author> = told(&said).into_iter().map(|(_, to)| to).collect();
+    assert_eq!(BTreeSet::from_iter(letters), [2, 5].map(author).into(), "nor is somebody who was never seen");
+    assert_eq!(ada.record("garden").members, [2, 5].map(author).into());
+    let nobody = Whom::Only(BTreeSet::new());
+    assert_eq!(told(&ada.wish(Input::Rotate { token: 3, name: name("garden"), whom: nobody })), []);
+}
+
+#[test]
 fn a_letter_that_was_not_taken_is_written_again_after_a_while() {
     let (mut ada, _) = pair();
     let letters = told(&ada.rotate("garden", &[]));
@@ -205,7 +219,7 @@ fn a_member_seen_a_moment_before_a_rotation_is_told() {
     let channel = ada.record("garden").epoch().channel();
     ada.handle(Input::Seen { channel, who: author(2) });
     ada.handle(Input::Seen { channel, who: author(3) });
-    ada.handle(Input::Rotate { token: 3, name: name("garden"), without: BTreeSet::new() });
+    ada.handle(Input::Rotate { token: 3, name: name("garden"), whom: Whom::AllBut(BTreeSet::new()) });
     while ada.write() {}
     assert_eq!(told(&ada.said).len(), 2);
 }
