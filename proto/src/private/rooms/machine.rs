@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     channel::RoomName,
+    clock::Clock,
     commits::Commits,
     ids::{Author, ChannelId},
     private::{Epoch, Invite},
@@ -40,6 +41,8 @@ pub struct PrivateRooms {
     commits: Commits<Commit>,
     /// The store failed: nothing that waits by itself is tried until then.
     retry: Option<Deadline>,
+    /// By which past epochs are forgotten.
+    clock: Clock,
     /// When to look for past epochs whose time is over.
     look: Deadline,
     outputs: VecDeque<Output>,
@@ -69,6 +72,7 @@ impl PrivateRooms {
             telling: Telling::default(),
             commits: Commits::default(),
             retry: None,
+            clock: Clock::new(now, None),
             look: now.after(0),
             outputs: VecDeque::new(),
         };
@@ -179,6 +183,7 @@ impl PrivateRooms {
 
     /// Hands the store what is to be kept, one thing after the other, and tells whom there is to tell.
     fn step(&mut self, now: Now) {
+        self.clock.advance(now);
         self.retry = self.retry.filter(|retry| !now.reached(*retry));
         // First, so that a member that was seen a moment ago is told of a rotation.
         if self.commits.is_empty() && self.retry.is_none() {
@@ -187,19 +192,19 @@ impl PrivateRooms {
         while self.commits.is_empty()
             && let Some((token, wish)) = self.wishes.pop_front()
         {
-            self.grant(now, token, wish);
+            self.grant(token, wish);
         }
         self.tell(now);
     }
 
-    fn grant(&mut self, now: Now, token: u64, wish: Wish) {
+    fn grant(&mut self, token: u64, wish: Wish) {
         let name = wish.new_name().cloned();
         let desk = Desk {
             rooms: &self.rooms,
             signer: &self.signer,
             verifier: &*self.verifier,
             rng: &mut self.rng,
-            now_ms: now.wall_ms,
+            now_ms: self.clock.at_ms(),
         };
         match desk.plan(wish) {
             Err(why) => self.outputs.push_back(Output::Refused { token, why }),
@@ -217,14 +222,14 @@ impl PrivateRooms {
             self.look = now.after(LOOK_MS);
         }
         self.notes.letters = self.letters.take_due(now);
-        if self.notes.is_empty() && !(looks && self.rooms.values().any(|record| record.is_due(now.wall_ms))) {
+        if self.notes.is_empty() && !(looks && self.rooms.values().any(|record| record.is_due(self.clock.at_ms()))) {
             return;
         }
         let notes = std::mem::take(&mut self.notes);
         let mut changes = Vec::new();
         for (room, record) in &self.rooms {
-            let mut next = notes.apply(record, now.wall_ms);
-            next.expire(now.wall_ms);
+            let mut next = notes.apply(record, self.clock.at_ms());
+            next.expire(self.clock.at_ms());
             if next != *record {
                 changes.push((*room, Some(next)));
             }

@@ -13,7 +13,8 @@
 //!
 //! **Past epochs** are kept for [`KEEP_MS`] after we moved on, at most [`MAX_PAST`] of each room: we stay in their channels quietly,
 //! without being shown as present, so that what was said there reaches members who were away. Then the secret is forgotten; only the
-//! channel's id stays, by which our own copy of its history is found.
+//! channel's id stays, by which our own copy of its history is found. A wall clock that leaps far ahead while the program runs is not
+//! believed; one that is far ahead when it starts is.
 //!
 //! **Members** are collected by the owner alone, for whom else would they be of use: whoever it sees in the room's current epoch.
 //! Who has only ever been there while the owner was not, and said nothing, is unknown to it, and is not told of a rotation. A
@@ -83,5 +84,5 @@ pub const RETRY_MS: u64 = 5_000;
 /// Milliseconds after a letter was not taken until it is tried again: as many wait as may, and that does not change in a moment.
 pub const TELL_AGAIN_MS: u64 = 60_000;
 
-/// Milliseconds between two looks for past epochs whose time is over. They go by wall time, which may jump.
+/// Milliseconds between two looks for past epochs whose time is over. They go by wall time, which may jump a little.
 pub const LOOK_MS: u64 = 3_600_000;

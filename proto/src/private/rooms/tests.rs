@@ -273,6 +273,21 @@ fn a_past_epoch_is_left_after_its_time_and_its_history_stays_in_sight() {
 }
 
 #[test]
+fn a_wall_clock_that_leaps_ahead_takes_no_secret_that_members_who_are_away_need() {
+    let (mut ada, _) = pair();
+    ada.rotate("garden", &[]);
+    let right_ms = ada.now.wall_ms;
+    ada.now.wall_ms += 2 * KEEP_MS;
+    ada.pass(2 * LOOK_MS);
+    ada.wish(Input::Leave { token: 5, name: name("garden") });
+    ada.wish(Input::Return { token: 6, name: name("garden") });
+    assert_eq!((ada.record("garden").past.len(), ada.stations.len()), (1, 2));
+    ada.now.wall_ms = right_ms;
+    ada.pass(KEEP_MS + LOOK_MS);
+    assert_eq!((ada.record("garden").past.len(), ada.stations.len()), (0, 1), "its time still comes");
+}
+
+#[test]
 fn past_epochs_and_rooms_are_bounded() {
     let mut ada = Person::new(1);
     ada.create("garden");
