@@ -206,52 +206,8 @@ async fn an_outsider_that_knows_the_channel_learns_nothing_and_cannot_tell_who_i
     say(&ada, "the key is under the mat").await;
     reads(&bob, &["the key is under the mat"]).await;
     outsider.listen(Duration::from_secs(2)).await;
-    assert!(!outsider.heard.is_empty());
-    for bytes in &outsider.heard {
-        for secret in ["under the mat", "garden"] {
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
-        }
-        if wire::decode::<proto::live::Live, 1_000_000>(bytes).is_ok() {
-            continue;
-        }
-        // What is not the lobby's is sealed: not even an author's key shows.
-        for node in [&ada, &bob] {
-            let key = proto::ids::Author::from_peer_id(&node.handle.peer_id()).unwrap().0;
-            assert!(!bytes.windows(32).any(|window| window == key));
-        }
-    }
-
-    let topics = [
-        Topic::Sync(SyncRequest::Vector { after: None }),
-        Topic::Presence(PresenceRequest::List { after: None }),
-        Topic::Sealed(vec![7; 100]),
-        Topic::Sealed(Vec::new()),
-    ];
-    let expected = [
-        Answer::Sync(SyncResponse::Unavailable),
-        Answer::Presence(PresenceResponse::Unavailable),
-        Answer::Sealed(Vec::new()),
-        Answer::Sealed(Vec::new()),
-    ];
-    for _ in 0..10 {
-        for (topic, expected) in topics.iter().zip(&expected) {
-            for node in [&ada, &bob, &stranger] {
-                let frame = wire::encode(&Question { channel, topic: topic.clone() });
-                let answer = outsider.ask(node.handle.peer_id(), frame).await;
-                assert_eq!(answer, Some(wire::encode(expected)), "{topic:?}");
-            }
-        }
-    }
-    // Questions that it was asked itself, asked again in its own name.
-    let questions = outsider.heard.clone().into_iter().filter(|bytes| wire::decode::<Question, 100_000>(bytes).is_ok());
-    let sealed: Vec<Vec<u8>> = questions.filter(|bytes| bytes[1..33] == channel.0).collect();
-    assert!(!sealed.is_empty(), "members ask whoever subscribes");
-    for frame in sealed {
-        for node in [&ada, &bob, &stranger] {
-            let answer = outsider.ask(node.handle.peer_id(), frame.clone()).await;
-            assert_eq!(answer, Some(wire::encode(&Answer::Sealed(Vec::new()))));
-        }
-    }
+    nothing_is_heard(&outsider, &[&ada, &bob]);
+    nobody_answers(&mut outsider, channel, &[&ada, &bob, &stranger]).await;
     assert!(!outsider.hung_up_on, "asking is no offence");
     for node in [&ada, &bob] {
         let outsider_id = outsider.peer_id.to_string();
@@ -270,6 +226,59 @@ async fn an_outsider_that_knows_the_channel_learns_nothing_and_cannot_tell_who_i
     assert!(outsider.hung_up_on);
     say(&bob, "still here").await;
     reads(&ada, &["the key is under the mat", "still here"]).await;
+}
+
+/// What members say in the garden, and who they are, does not show in what an outsider was sent.
+fn nothing_is_heard(outsider: &Outsider, members: &[&Node]) {
+    assert!(!outsider.heard.is_empty());
+    for bytes in &outsider.heard {
+        for secret in ["under the mat", "garden"] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+        }
+        if wire::decode::<proto::live::Live, 1_000_000>(bytes).is_ok() {
+            continue;
+        }
+        // What is not the lobby's is sealed: not even an author's key shows.
+        for node in members {
+            let key = proto::ids::Author::from_peer_id(&node.handle.peer_id()).unwrap().0;
+            assert!(!bytes.windows(32).any(|window| window == key));
+        }
+    }
+}
+
+/// Whatever an outsider asks about a channel, nodes answer as those that are not in it.
+async fn nobody_answers(outsider: &mut Outsider, channel: ChannelId, nodes: &[&Node]) {
+    let topics = [
+        Topic::Sync(SyncRequest::Vector { after: None }),
+        Topic::Presence(PresenceRequest::List { after: None }),
+        Topic::Sealed(vec![7; 100]),
+        Topic::Sealed(Vec::new()),
+    ];
+    let expected = [
+        Answer::Sync(SyncResponse::Unavailable),
+        Answer::Presence(PresenceResponse::Unavailable),
+        Answer::Sealed(Vec::new()),
+        Answer::Sealed(Vec::new()),
+    ];
+    for _ in 0..10 {
+        for (topic, expected) in topics.iter().zip(&expected) {
+            for node in nodes {
+                let frame = wire::encode(&Question { channel, topic: topic.clone() });
+                let answer = outsider.ask(node.handle.peer_id(), frame).await;
+                assert_eq!(answer, Some(wire::encode(expected)), "{topic:?}");
+            }
+        }
+    }
+    // Questions that it was asked itself, asked again in its own name.
+    let questions = outsider.heard.clone().into_iter().filter(|bytes| wire::decode::<Question, 100_000>(bytes).is_ok());
+    let sealed: Vec<Vec<u8>> = questions.filter(|bytes| bytes[1..33] == channel.0).collect();
+    assert!(!sealed.is_empty(), "members ask whoever subscribes");
+    for frame in sealed {
+        for node in nodes {
+            let answer = outsider.ask(node.handle.peer_id(), frame.clone()).await;
+            assert_eq!(answer, Some(wire::encode(&Answer::Sealed(Vec::new()))));
+        }
+    }
 }
 
 #[tokio::test]
