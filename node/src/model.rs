@@ -196,6 +196,9 @@ pub struct Status {
     pub known_peers: u64,
     /// Rooms joined.
     pub rooms: u64,
+    /// Channels in memory: of the rooms joined, of past keys of private ones, and of open rooms that were left since the start.
+    #[serde(default)]
+    pub channels: u64,
     /// Events held, over all rooms.
     pub events: u64,
     /// Whether the network is closed by a key.

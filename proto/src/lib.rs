@@ -52,6 +52,7 @@ pub mod backoff;
 pub mod call;
 pub mod channel;
 pub mod chat;
+mod clock;
 pub mod commits;
 pub mod conduct;
 pub mod connectivity;

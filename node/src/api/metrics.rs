@@ -31,6 +31,7 @@ pub(super) fn render(status: &Status, counted: &Registry) -> Result<String, std:
         ("connected_peers", "Peers with an open connection", status.connected_peers),
         ("known_peers", "Peers known, connected or not", status.known_peers),
         ("rooms", "Rooms this node is in", status.rooms),
+        ("channels", "Channels in memory", status.channels),
         ("events", "Events held, over all rooms", status.events),
         ("uptime_seconds", "Seconds since the start", status.uptime_s),
         ("store_ok", "Whether the store takes writes", u64::from(status.store == "ok")),

@@ -308,6 +308,7 @@ mod tests {
             &["room", "create", "garden", "--private", "--json"],
             &["room", "invite", "garden"],
             &["room", "rotate", "garden", "--without", "eve", "--without", "mallory"],
+            &["room", "rotate", "garden", "--only", "bob,carol", "--only", "dave", "--yes"],
             &["join", "starling:room/AAAA", "--as", "shed"],
             &["join", "-"],
         ] {

@@ -1,6 +1,9 @@
 //! `node room` and `node join`.
 
-use std::{io, str::FromStr};
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    str::FromStr,
+};
 
 use clap::Subcommand;
 use proto::{
@@ -8,7 +11,15 @@ use proto::{
     private::{InvalidInvite, Invite, MAX_INVITE_BYTES},
 };
 
-use super::{Failure, client::Target, commands::eprint, input, names::Names, output::Output};
+use super::{
+    Failure,
+    client::Target,
+    commands::eprint,
+    input,
+    names::Names,
+    output::{Output, one_line},
+};
+use crate::api::routes::private::RotateRequest;
 
 /// Bytes read from standard input: the longest link, and blanks around it.
 const MAX_LINK_BYTES: usize = 2 * MAX_INVITE_BYTES;
@@ -39,9 +50,15 @@ pub enum RoomCommand {
         target: Target,
         /// The room
         room: RoomName,
-        /// Do not tell this member; may be given more than once
+        /// Tell these members and nobody else: the sure way, since somebody may have come under a second name too
+        #[arg(long, value_name = "PEER", value_delimiter = ',', conflicts_with = "without")]
+        only: Vec<String>,
+        /// Tell all members that were seen but this one; may be given more than once
         #[arg(long, value_name = "PEER")]
         without: Vec<String>,
+        /// Do not ask before members are told
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -123,20 +140,53 @@ pub async fn carry_out(command: RoomCommand, out: Output) -> Result<(), Failure>
             warn(out);
             Ok(())
         }
-        RoomCommand::Rotate { target, room, without } => {
-            let client = target.find()?;
-            let rotation = client.rotate_private(&room, &without).await?;
-            let names = Names::ask(&client).await?;
-            out.show(&rotation, |rotation| {
-                let told: Vec<String> = rotation.told.iter().map(|peer| names.get(peer)).collect();
-                let told =
-                    if told.is_empty() { "nobody: no other member was seen there yet".into() } else { told.join(", ") };
-                format!("{}\nis told: {told}", rotation.link)
-            })?;
-            warn(out);
-            Ok(())
+        RoomCommand::Rotate { target, room, only, without, yes } => {
+            let only = if only.is_empty() { None } else { Some(only) };
+            rotate(&target, &room, RotateRequest { without, only }, yes || !io::stdin().is_terminal(), out).await
         }
     }
+}
+
+/// Changes a room's key. Unless it is `agreed`, the user is shown first who is told.
+async fn rotate(
+    target: &Target,
+    room: &RoomName,
+    mut whom: RotateRequest,
+    agreed: bool,
+    out: Output,
+) -> Result<(), Failure> {
+    let client = target.find()?;
+    let names = Names::ask(&client).await?;
+    if !agreed {
+        let told = client.would_be_told(room, &whom).await?;
+        if !confirm(&told_lines(&told, &names), io::stdin().lock(), io::stderr()) {
+            return Err(Failure::failed("nothing was changed"));
+        }
+        // Who came in meanwhile was not shown.
+        whom = RotateRequest { without: Vec::new(), only: Some(told) };
+    }
+    let rotation = client.rotate_private(room, &whom).await?;
+    out.show(&rotation, |rotation| format!("{}\n{}", rotation.link, told_lines(&rotation.told, &names)))?;
+    warn(out);
+    Ok(())
+}
+
+/// Each with name and peer id: a name is not proven.
+fn told_lines(told: &[String], names: &Names) -> String {
+    if told.is_empty() {
+        return "is told: nobody; give the new invitation to those who are to stay".into();
+    }
+    let lines: Vec<String> =
+        told.iter().map(|peer| format!("is told: {}, {}", names.get(peer), one_line(peer))).collect();
+    lines.join("\n")
+}
+
+/// Whether the user agrees. What cannot be asked or read is no consent.
+fn confirm(what: &str, mut answers: impl BufRead, mut terminal: impl Write) -> bool {
+    let mut answer = String::new();
+    let asked = write!(terminal, "{what}\nChange the key? [y/N] ").and_then(|()| terminal.flush());
+    let heard = asked.and_then(|()| answers.read_line(&mut answer));
+    heard.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
 /// Comes into a room, by its name or by a link.
@@ -182,6 +232,22 @@ fn warn(out: Output) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_changed_only_after_a_clear_yes_to_those_who_are_told() {
+        let lines = told_lines(&["12D3KooWaaaaaa".into(), "12D3KooWbbbbbb".into()], &Names::default());
+        assert_eq!(lines, "is told: …aaaaaa, 12D3KooWaaaaaa\nis told: …bbbbbb, 12D3KooWbbbbbb");
+        assert!(told_lines(&[], &Names::default()).contains("nobody"));
+        for (answer, agreed) in
+            [("y\n", true), ("YES\n", true), ("", false), ("\n", false), ("n\n", false), ("yep\n", false)]
+        {
+            let mut shown = Vec::new();
+            assert_eq!(confirm(&lines, answer.as_bytes(), &mut shown), agreed, "{answer:?}");
+            let shown = String::from_utf8(shown).unwrap();
+            assert!(shown.starts_with(&lines) && shown.ends_with("[y/N] "), "{shown}");
+        }
+        assert!(!confirm(&lines, &[0xff, b'\n'][..], io::sink()));
+    }
 
     #[test]
     fn a_destination_is_a_name_a_link_or_standard_input() {

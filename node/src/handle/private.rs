@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 
 use libp2p::PeerId;
-use proto::{channel::RoomName, ids::Author, private::Invite};
+use proto::{
+    channel::RoomName,
+    ids::Author,
+    private::{Invite, rooms::Whom},
+};
 
 use super::{CallError, Command, Handle};
 use crate::{
@@ -43,9 +47,18 @@ impl Handle {
     /// # Errors
     /// [`CallError::PrivateRoom`], [`CallError::NotInRoom`], [`CallError::NotAnAuthor`], [`CallError::Store`].
     pub async fn rotate_private(&self, name: RoomName, without: &[PeerId]) -> Result<Rotation, CallError> {
-        let author = |peer: &PeerId| Author::from_peer_id(peer).ok_or(CallError::NotAnAuthor(*peer));
-        let without: BTreeSet<Author> = without.iter().map(author).collect::<Result<_, _>>()?;
-        self.call(|answer| Command::Private(private::Command::Rotate(name, without, answer))).await
+        let whom = Whom::AllBut(authors(without)?);
+        self.call(|answer| Command::Private(private::Command::Rotate(name, whom, answer))).await
+    }
+
+    /// The same, but of the members that this node has seen only `only` are told. Somebody who has come under a second identity does
+    /// not slip in with that.
+    ///
+    /// # Errors
+    /// See [`Handle::rotate_private`].
+    pub async fn rotate_private_only(&self, name: RoomName, only: &[PeerId]) -> Result<Rotation, CallError> {
+        let whom = Whom::Only(authors(only)?);
+        self.call(|answer| Command::Private(private::Command::Rotate(name, whom, answer))).await
     }
 
     /// The members of a private room of this node's that would be told of a new key: those that it has seen there, present or not.
@@ -56,4 +69,8 @@ impl Handle {
         let members = self.call(|answer| Command::Private(private::Command::Members(name, answer))).await?;
         Ok(members.iter().filter_map(Author::peer_id).collect())
     }
+}
+
+fn authors(peers: &[PeerId]) -> Result<BTreeSet<Author>, CallError> {
+    peers.iter().map(|peer| Author::from_peer_id(peer).ok_or(CallError::NotAnAuthor(*peer))).collect()
 }

@@ -68,6 +68,11 @@ impl Calls {
         self.outbound.remove(&id)
     }
 
+    /// Wants no answers about a channel any more.
+    pub fn forget(&mut self, channel: &ChannelId) {
+        self.outbound.retain(|_, outbound| outbound.channel != *channel);
+    }
+
     /// Keeps the way back to a peer that asked, under a token.
     ///
     /// # Errors

@@ -1,10 +1,13 @@
-//! Logs of channels that were not joined since the start.
+//! Logs of channels that no room is in memory for: those that were not joined since the start, and private ones that were left.
 
 use std::collections::BTreeMap;
 
 use proto::{
-    ids::ChannelId,
-    log::{Replica, shelf::Position},
+    ids::{ChannelId, LogKey},
+    log::{
+        Replica,
+        shelf::{Log, Position},
+    },
     time::Now,
 };
 
@@ -31,6 +34,18 @@ impl Dormant {
         for head in self.heads.remove(channel).unwrap_or_default() {
             let position = Position { seq: head.seq, id: head.id, hlc: head.hlc };
             replica.restore(now, head.key, position, head.frozen);
+        }
+    }
+
+    /// Keeps what the replica of a channel knows, so that another one can go on from there. Nothing of it may be on its way to the disk.
+    pub fn lay_by(&mut self, channel: ChannelId, replica: &Replica) {
+        let head = |(key, log): (&LogKey, &Log)| {
+            let Position { seq, id, hlc } = log.durable;
+            Head { channel, key: *key, seq, id, hlc, frozen: log.frozen }
+        };
+        let heads: Vec<Head> = replica.shelf().iter().map(head).collect();
+        if !heads.is_empty() {
+            self.heads.insert(channel, heads);
         }
     }
 

@@ -47,6 +47,11 @@ impl Edge {
         self.sealing.is_private()
     }
 
+    /// Whether its secret is gone.
+    pub fn is_forgotten(&self) -> bool {
+        matches!(self.sealing, Sealing::Forgotten)
+    }
+
     /// Whether a connected peer that is in it, as gossip says, is known to be let in.
     pub fn is_member(&self, peer: &PeerId) -> bool {
         self.sealing.is_member(peer)
@@ -135,6 +140,13 @@ pub fn subscribe(cx: &mut Cx, room: &Room) {
     }
     if let Err(error) = cx.behaviour.gossip.set_topic_params(room.topic().clone(), topic_scoring()) {
         cx.warn(format!("gossip does not score the room '{}': {error}", room.name()));
+    }
+}
+
+/// A peer that shares one of our rooms is worth keeping.
+pub fn protect(cx: &mut Cx, room: &Room, peer: PeerId) {
+    if room.is_selective() && room.is_member(&peer) {
+        cx.effects.push_back(Effect::RoomPeer { peer });
     }
 }
 

@@ -62,6 +62,11 @@ impl Making {
         Room::new(name, channel, sealing, replica, presence)
     }
 
+    /// Keeps what is to be known of a room that is no longer in memory.
+    pub fn lay_by(&mut self, room: &Room) {
+        self.dormant.lay_by(room.channel(), room.replica());
+    }
+
     fn seed(&mut self) -> [u8; 32] {
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
@@ -73,7 +78,7 @@ impl Making {
         Sealing::sealed(epoch, self.own, StdRng::from_rng(&mut self.rng))
     }
 
-    /// Logs of rooms that were not made since the start.
+    /// Logs of rooms that are not in memory.
     pub fn dormant(&self) -> &Dormant {
         &self.dormant
     }

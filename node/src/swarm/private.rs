@@ -1,16 +1,13 @@
 //! Private rooms: drives [`PrivateRooms`], and does for it what only a node can: be in channels, store records, write letters.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use proto::{
     channel::RoomName,
     ids::{Author, ChannelId},
     private::{
         Invite,
-        rooms::{CommitId, Config, Done, Input, Output, PrivateRooms, Record, Refused},
+        rooms::{CommitId, Config, Done, Input, Output, PrivateRooms, Record, Refused, Whom},
     },
     time::{Deadline, Now},
 };
@@ -45,8 +42,8 @@ pub enum Command {
     Join(Box<Invite>, Option<RoomName>, Answer<JoinedRoom>),
     /// See the link.
     Invite(RoomName, Answer<Invitation>),
-    /// Make a new key, and tell all members of it but these.
-    Rotate(RoomName, BTreeSet<Author>, Answer<Rotation>),
+    /// Make a new key, and tell these members of it.
+    Rotate(RoomName, Whom, Answer<Rotation>),
     /// Whom the owner would tell of a new key.
     Members(RoomName, Answer<Vec<Author>>),
 }
@@ -141,9 +138,9 @@ impl Private {
                 Some(record) => Ok(self.invitation(record.invite())),
                 None => Err(CallError::PrivateRoom(Refused::Unknown(name))),
             })),
-            Command::Rotate(name, without, answer) => {
+            Command::Rotate(name, whom, answer) => {
                 let token = self.wait(Caller::Rotate(answer));
-                self.handle(cx, rooms, Input::Rotate { token, name, without });
+                self.handle(cx, rooms, Input::Rotate { token, name, whom });
             }
             Command::Members(name, answer) => drop(answer.send(match self.machine.find(&name) {
                 Some(record) => Ok(record.members.iter().copied().collect()),

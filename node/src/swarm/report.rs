@@ -22,6 +22,7 @@ pub(super) fn status(task: &Task, now: Now) -> Status {
         connected_peers: task.peers.count() as u64,
         known_peers: task.network.known() as u64,
         rooms: task.rooms.joined().len() as u64,
+        channels: task.rooms.held() as u64,
         events: task.rooms.events(),
         closed_network: task.settings.closed_network,
         store,

@@ -153,6 +153,11 @@ impl Room {
         self.edge.seal(Sealing::Forgotten);
     }
 
+    /// Whether it need not be kept in memory: its secret is gone, and nothing of it is on its way to the disk.
+    pub fn is_over(&self) -> bool {
+        self.edge.is_forgotten() && self.replica.load().committing_bytes == 0
+    }
+
     /// A connected peer is in the room.
     pub fn peer_up(&mut self, cx: &mut Cx, peer: PeerId) {
         self.replica.handle(cx.now, log::Input::PeerUp(peer));

@@ -21,7 +21,7 @@ use super::{
     behaviour::MAX_TOPICS_PER_PEER,
     calls::Outbound,
     context::{Cx, Effect},
-    edge,
+    edge::{self, protect},
     journal::Written,
     making::Making,
     reads::Read,
@@ -39,7 +39,7 @@ pub const MAX_ROOMS: usize = 256;
 
 const _: () = assert!(MAX_ROOMS + private::MAX_ROOMS * (1 + private::MAX_PAST) <= MAX_TOPICS_PER_PEER);
 
-/// All rooms that were joined since the start.
+/// All rooms that we are in, and open ones that were left since the start.
 pub struct Rooms {
     rooms: BTreeMap<ChannelId, Room>,
     /// The current channels of the private rooms that we are in.
@@ -65,6 +65,11 @@ impl Rooms {
         let Some((_, topics)) = cx_gossip.all_peers().find(|(other, _)| *other == peer) else { return Vec::new() };
         let shares = |room: &&&Room| room.is_member(peer) && topics.iter().any(|topic| **topic == room.topic().hash());
         self.joined().iter().filter(shares).map(|room| room.name().to_string()).collect()
+    }
+
+    /// Rooms in memory.
+    pub fn held(&self) -> usize {
+        self.rooms.len()
     }
 
     /// Connected members of a room.
@@ -145,6 +150,17 @@ impl Rooms {
         self.go(cx, channel);
         if let Some(room) = self.rooms.get_mut(&channel) {
             room.forget_secret();
+        }
+        self.let_go(cx, channel);
+    }
+
+    /// Forgets a room that is over, but for how far its logs are held: whoever makes the epochs must not fill our memory with them.
+    fn let_go(&mut self, cx: &mut Cx, channel: ChannelId) {
+        if self.rooms.get(&channel).is_some_and(Room::is_over)
+            && let Some(room) = self.rooms.remove(&channel)
+        {
+            cx.calls.forget(&channel);
+            self.making.lay_by(&room);
         }
     }
 
@@ -310,6 +326,7 @@ impl Rooms {
             if let Some(room) = self.rooms.get_mut(&channel) {
                 room.written(cx, through, &written.result);
             }
+            self.let_go(cx, channel);
         }
     }
 
@@ -345,8 +362,10 @@ impl Rooms {
 
     /// What was read for a peer that asked about a channel.
     fn respond(&mut self, cx: &mut Cx, channel: ChannelId, token: u64, response: SyncResponse) {
-        if let Some(room) = self.rooms.get_mut(&channel) {
-            room.answer(cx, token, Answer::Sync(response));
+        match self.rooms.get_mut(&channel) {
+            Some(room) => room.answer(cx, token, Answer::Sync(response)),
+            // It was private, and its secret is gone.
+            None => cx.calls.answer(cx.behaviour, token, Answer::Sealed(Vec::new())),
         }
     }
 
@@ -376,12 +395,5 @@ impl Rooms {
         let frozen: u64 = self.rooms.values().map(|room| room.replica().frozen_logs()).sum();
         let forks = (frozen > 0).then(|| format!("{frozen} log(s) are frozen because their author forked them"));
         clock.into_iter().chain(forks).collect()
-    }
-}
-
-/// A peer that shares one of our rooms is worth keeping.
-fn protect(cx: &mut Cx, room: &Room, peer: PeerId) {
-    if room.is_selective() && room.is_member(&peer) {
-        cx.effects.push_back(Effect::RoomPeer { peer });
     }
 }

@@ -159,6 +159,37 @@ async fn names_and_links_that_will_not_do_get_a_friendly_error() {
 }
 
 #[tokio::test]
+async fn a_room_that_was_left_takes_no_memory_and_goes_on_where_it_was() {
+    let ada = start(94, &[]).await;
+    let bob = start(95, &[&ada]).await;
+    meet(&ada, &[&bob]).await;
+    say(&bob, "one").await;
+    reads(&ada, &["one"]).await;
+    let held = async |node: &Node| node.handle.status().await.unwrap().channels;
+    let (with, events) = (held(&bob).await, bob.handle.status().await.unwrap().events);
+    // Said in the same breath: it is on its way to the disk when the room is left.
+    let (said, left) = tokio::join!(bob.handle.say(garden(), "two".into()), bob.handle.leave(garden()));
+    assert!(said.is_ok() && left.is_ok());
+    until("the room is gone from memory", || async { held(&bob).await == with - 1 }).await;
+    assert_eq!(bob.handle.status().await.unwrap().events, events + 1, "what it held is still known");
+    assert_eq!(texts(&bob, &garden()).await, ["one", "two"]);
+    say(&ada, "three").await;
+
+    bob.handle.join(garden()).await.unwrap();
+    say(&bob, "four").await;
+    for node in [&ada, &bob] {
+        until("all of it is read, in one log", || async { texts(node, &garden()).await.len() == 4 }).await;
+        assert_eq!(node.handle.rooms().await.unwrap().iter().map(|room| room.frozen_logs).sum::<u64>(), 0);
+    }
+    // Past keys are in memory, and no more of them than are kept.
+    for _ in 0..8 {
+        ada.handle.rotate_private(garden(), &[]).await.unwrap();
+    }
+    until("the owner keeps few", || async { held(&ada).await == 2 + proto::private::rooms::MAX_PAST as u64 }).await;
+    assert!(texts(&ada, &garden()).await.len() == 4);
+}
+
+#[tokio::test]
 async fn an_outsider_that_knows_the_channel_learns_nothing_and_cannot_tell_who_is_in_it() {
     let ada = start(66, &[]).await;
     let bob = start(67, &[&ada]).await;
@@ -175,52 +206,8 @@ async fn an_outsider_that_knows_the_channel_learns_nothing_and_cannot_tell_who_i
     say(&ada, "the key is under the mat").await;
     reads(&bob, &["the key is under the mat"]).await;
     outsider.listen(Duration::from_secs(2)).await;
-    assert!(!outsider.heard.is_empty());
-    for bytes in &outsider.heard {
-        for secret in ["under the mat", "garden"] {
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
-        }
-        if wire::decode::<proto::live::Live, 1_000_000>(bytes).is_ok() {
-            continue;
-        }
-        // What is not the lobby's is sealed: not even an author's key shows.
-        for node in [&ada, &bob] {
-            let key = proto::ids::Author::from_peer_id(&node.handle.peer_id()).unwrap().0;
-            assert!(!bytes.windows(32).any(|window| window == key));
-        }
-    }
-
-    let topics = [
-        Topic::Sync(SyncRequest::Vector { after: None }),
-        Topic::Presence(PresenceRequest::List { after: None }),
-        Topic::Sealed(vec![7; 100]),
-        Topic::Sealed(Vec::new()),
-    ];
-    let expected = [
-        Answer::Sync(SyncResponse::Unavailable),
-        Answer::Presence(PresenceResponse::Unavailable),
-        Answer::Sealed(Vec::new()),
-        Answer::Sealed(Vec::new()),
-    ];
-    for _ in 0..10 {
-        for (topic, expected) in topics.iter().zip(&expected) {
-            for node in [&ada, &bob, &stranger] {
-                let frame = wire::encode(&Question { channel, topic: topic.clone() });
-                let answer = outsider.ask(node.handle.peer_id(), frame).await;
-                assert_eq!(answer, Some(wire::encode(expected)), "{topic:?}");
-            }
-        }
-    }
-    // Questions that it was asked itself, asked again in its own name.
-    let questions = outsider.heard.clone().into_iter().filter(|bytes| wire::decode::<Question, 100_000>(bytes).is_ok());
-    let sealed: Vec<Vec<u8>> = questions.filter(|bytes| bytes[1..33] == channel.0).collect();
-    assert!(!sealed.is_empty(), "members ask whoever subscribes");
-    for frame in sealed {
-        for node in [&ada, &bob, &stranger] {
-            let answer = outsider.ask(node.handle.peer_id(), frame.clone()).await;
-            assert_eq!(answer, Some(wire::encode(&Answer::Sealed(Vec::new()))));
-        }
-    }
+    nothing_is_heard(&outsider, &[&ada, &bob]);
+    nobody_answers(&mut outsider, channel, &[&ada, &bob, &stranger]).await;
     assert!(!outsider.hung_up_on, "asking is no offence");
     for node in [&ada, &bob] {
         let outsider_id = outsider.peer_id.to_string();
@@ -239,6 +226,59 @@ async fn an_outsider_that_knows_the_channel_learns_nothing_and_cannot_tell_who_i
     assert!(outsider.hung_up_on);
     say(&bob, "still here").await;
     reads(&ada, &["the key is under the mat", "still here"]).await;
+}
+
+/// What members say in the garden, and who they are, does not show in what an outsider was sent.
+fn nothing_is_heard(outsider: &Outsider, members: &[&Node]) {
+    assert!(!outsider.heard.is_empty());
+    for bytes in &outsider.heard {
+        for secret in ["under the mat", "garden"] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+        }
+        if wire::decode::<proto::live::Live, 1_000_000>(bytes).is_ok() {
+            continue;
+        }
+        // What is not the lobby's is sealed: not even an author's key shows.
+        for node in members {
+            let key = proto::ids::Author::from_peer_id(&node.handle.peer_id()).unwrap().0;
+            assert!(!bytes.windows(32).any(|window| window == key));
+        }
+    }
+}
+
+/// Whatever an outsider asks about a channel, nodes answer as those that are not in it.
+async fn nobody_answers(outsider: &mut Outsider, channel: ChannelId, nodes: &[&Node]) {
+    let topics = [
+        Topic::Sync(SyncRequest::Vector { after: None }),
+        Topic::Presence(PresenceRequest::List { after: None }),
+        Topic::Sealed(vec![7; 100]),
+        Topic::Sealed(Vec::new()),
+    ];
+    let expected = [
+        Answer::Sync(SyncResponse::Unavailable),
+        Answer::Presence(PresenceResponse::Unavailable),
+        Answer::Sealed(Vec::new()),
+        Answer::Sealed(Vec::new()),
+    ];
+    for _ in 0..10 {
+        for (topic, expected) in topics.iter().zip(&expected) {
+            for node in nodes {
+                let frame = wire::encode(&Question { channel, topic: topic.clone() });
+                let answer = outsider.ask(node.handle.peer_id(), frame).await;
+                assert_eq!(answer, Some(wire::encode(expected)), "{topic:?}");
+            }
+        }
+    }
+    // Questions that it was asked itself, asked again in its own name.
+    let questions = outsider.heard.clone().into_iter().filter(|bytes| wire::decode::<Question, 100_000>(bytes).is_ok());
+    let sealed: Vec<Vec<u8>> = questions.filter(|bytes| bytes[1..33] == channel.0).collect();
+    assert!(!sealed.is_empty(), "members ask whoever subscribes");
+    for frame in sealed {
+        for node in nodes {
+            let answer = outsider.ask(node.handle.peer_id(), frame.clone()).await;
+            assert_eq!(answer, Some(wire::encode(&Answer::Sealed(Vec::new()))));
+        }
+    }
 }
 
 #[tokio::test]
@@ -278,6 +318,11 @@ async fn after_a_rotation_those_who_stay_go_on_and_the_one_left_out_reads_nothin
     assert_eq!(eve.handle.join_private(first.link.parse().unwrap(), None).await.unwrap().epoch, 0);
     join(&eve, &Invitation { room: rotation.room, link: rotation.link, epoch: 1 }).await;
     reads(&eve, &["one", "two", "three"]).await;
+
+    // Told are those alone who are named, whoever else is there.
+    until("both are noted", || async { ada.handle.private_members(garden()).await.unwrap().len() == 2 }).await;
+    let rotation = ada.handle.rotate_private_only(garden(), &[bob.handle.peer_id()]).await.unwrap();
+    assert_eq!((rotation.epoch, rotation.told), (2, vec![bob.handle.peer_id().to_string()]));
 }
 
 #[tokio::test]

@@ -64,6 +64,11 @@ fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
+/// Whether a question is one about a channel.
+fn is_about(question: &[u8], channel: ChannelId) -> bool {
+    question.get(1..33) == Some(&channel.0[..])
+}
+
 /// Whether a text stands in any file below a directory.
 fn holds(directory: &Path, text: &str) -> bool {
     fs::read_dir(directory).unwrap().flatten().any(|entry| match entry.path() {
@@ -94,7 +99,7 @@ async fn a_room_of_five_is_hidden_from_a_sixth_peer_a_relay_and_a_node_without_t
     let five: Vec<&Node> = nodes.iter().collect();
     same_history(&five, ROOM, TEXTS.len(), seconds(60)).await;
     // It hears of the room, and is asked about it.
-    let about = |bytes: &Vec<u8>| bytes.get(1..33) == Some(&channel.0[..]);
+    let about = |bytes: &Vec<u8>| is_about(bytes, channel);
     eventually("the spy has heard something", seconds(60), async || {
         let heard = spy.heard();
         let (gossip, questions) =
@@ -103,41 +108,7 @@ async fn a_room_of_five_is_hidden_from_a_sixth_peer_a_relay_and_a_node_without_t
     })
     .await;
 
-    let mut answers = Vec::new();
-    for (topic, expected) in [
-        (Topic::Sync(SyncRequest::Vector { after: None }), Answer::Sync(SyncResponse::Unavailable)),
-        (Topic::Presence(PresenceRequest::List { after: None }), Answer::Presence(PresenceResponse::Unavailable)),
-        (Topic::Sealed(vec![9; 80]), Answer::Sealed(Vec::new())),
-    ] {
-        let frame = wire::encode(&Question { channel, topic });
-        for node in &all {
-            let answer = spy.ask(node, frame.clone()).await.unwrap();
-            assert_eq!(answer, wire::encode(&expected), "{} answers as one that is not in the room", node.name());
-            answers.push(answer);
-        }
-    }
-    let heard = spy.heard();
-    for frame in heard.questions.iter().filter(|question| about(question)) {
-        for node in &all {
-            let answer = spy.ask(node, frame.clone()).await.unwrap();
-            assert_eq!(answer, wire::encode(&Answer::Sealed(Vec::new())), "what it was asked itself, asked again");
-        }
-    }
-    let sealed = &heard.gossip[&channel.topic()];
-    for bytes in sealed.iter().chain(heard.questions.iter().filter(|question| about(question))).chain(&answers) {
-        for secret in TEXTS.iter().chain(&NAMES).chain(&[ROOM]) {
-            assert!(!contains(bytes, secret), "{secret:?} is heard");
-        }
-    }
-    // Elsewhere their names are heard, in the lobby, but nothing of the room.
-    let elsewhere = heard.gossip.values().flatten().chain(&heard.questions);
-    for bytes in
-        elsewhere.chain(heard.identities.iter().map(String::as_bytes).map(<[u8]>::to_vec).collect::<Vec<_>>().iter())
-    {
-        assert!(!TEXTS.iter().chain(&[ROOM]).any(|secret| contains(bytes, secret)));
-    }
-    assert!(heard.gone.is_empty(), "asking is no offence");
-
+    nothing_is_learned(&spy, channel, &all).await;
     for node in [&relay, &ordinary] {
         for secret in TEXTS.iter().chain(&[ROOM]) {
             assert!(!holds(node.data_dir(), secret), "{} keeps {secret:?}", node.name());
@@ -157,6 +128,45 @@ async fn a_room_of_five_is_hidden_from_a_sixth_peer_a_relay_and_a_node_without_t
     let shown = nodes[0].peers().await;
     let in_it = shown.iter().filter(|peer| peer.rooms.contains(&ROOM.to_owned())).count();
     assert!(in_it < NAMES.len(), "who only subscribes is not shown as a member");
+}
+
+/// Whatever a spy asks about the room's channel, it is answered as by nodes that are not in it; and what it hears tells nothing.
+async fn nothing_is_learned(spy: &Eavesdropper, channel: ChannelId, all: &[&Node]) {
+    let about = |bytes: &Vec<u8>| is_about(bytes, channel);
+    let mut answers = Vec::new();
+    for (topic, expected) in [
+        (Topic::Sync(SyncRequest::Vector { after: None }), Answer::Sync(SyncResponse::Unavailable)),
+        (Topic::Presence(PresenceRequest::List { after: None }), Answer::Presence(PresenceResponse::Unavailable)),
+        (Topic::Sealed(vec![9; 80]), Answer::Sealed(Vec::new())),
+    ] {
+        let frame = wire::encode(&Question { channel, topic });
+        for node in all {
+            let answer = spy.ask(node, frame.clone()).await.unwrap();
+            assert_eq!(answer, wire::encode(&expected), "{} answers as one that is not in the room", node.name());
+            answers.push(answer);
+        }
+    }
+    let heard = spy.heard();
+    for frame in heard.questions.iter().filter(|question| about(question)) {
+        for node in all {
+            let answer = spy.ask(node, frame.clone()).await.unwrap();
+            assert_eq!(answer, wire::encode(&Answer::Sealed(Vec::new())), "what it was asked itself, asked again");
+        }
+    }
+    let sealed = &heard.gossip[&channel.topic()];
+    for bytes in sealed.iter().chain(heard.questions.iter().filter(|question| about(question))).chain(&answers) {
+        for secret in TEXTS.iter().chain(&NAMES).chain(&[ROOM]) {
+            assert!(!contains(bytes, secret), "{secret:?} is heard");
+        }
+    }
+    // Elsewhere their names are heard, in the lobby, but nothing of the room.
+    let elsewhere = heard.gossip.values().flatten().chain(&heard.questions);
+    for bytes in
+        elsewhere.chain(heard.identities.iter().map(String::as_bytes).map(<[u8]>::to_vec).collect::<Vec<_>>().iter())
+    {
+        assert!(!TEXTS.iter().chain(&[ROOM]).any(|secret| contains(bytes, secret)));
+    }
+    assert!(heard.gone.is_empty(), "asking is no offence");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,8 +262,10 @@ async fn the_command_line_says_what_there_is_to_know_and_what_is_wrong() {
     same_history(&[&ada], "garden", 1, seconds(30)).await;
     let missing = ada.run(&["room", "rotate", "garden", "--without", "carol"]).await;
     assert!(missing.code == Some(1) && missing.stderr.contains("no member"), "{missing:?}");
-    let rotated = ada.run(&["room", "rotate", "garden"]).await;
-    assert!(rotated.stdout.lines().nth(1).is_some_and(|told| told.contains("bob")), "{rotated:?}");
+    assert_eq!(ada.run(&["room", "rotate", "garden", "--without", "bob", "--only", "bob"]).await.code, Some(2));
+    let rotated = ada.run(&["room", "rotate", "garden", "--only", "bob"]).await;
+    let told: Vec<&str> = rotated.stdout.lines().skip(1).collect();
+    assert!(matches!(told[..], [told] if told.contains("bob") && told.ends_with(bob.peer_id())), "{rotated:?}");
     eventually("bob has moved", seconds(30), async || {
         let rooms = bob.run(&["rooms"]).await.stdout;
         if rooms.contains("key changed once") { Ok(()) } else { Err(rooms) }

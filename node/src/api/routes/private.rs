@@ -34,12 +34,22 @@ pub struct InviteRequest {
     pub name: Option<String>,
 }
 
-/// Who is not to be told of a new key.
+/// Who is to be told of a new key: `only` some members, or all that this node has seen but some. With neither, all.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct RotateRequest {
     /// Members: peer ids, their beginnings, contacts' names or display names.
     #[serde(default)]
     pub without: Vec<String>,
+    /// Members, named in the same ways: nobody else is told. Not together with `without`.
+    #[serde(default)]
+    pub only: Option<Vec<String>>,
+}
+
+/// Who would be told of a new key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Told {
+    /// Peer ids.
+    pub told: Vec<String>,
 }
 
 /// Links are secrets: what passes an answer on must not keep it.
@@ -49,7 +59,8 @@ type Secret<T> = ([(HeaderName, &'static str); 1], Json<T>);
 
 /// The routes, with their documentation.
 pub(super) fn all() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(create)).routes(routes!(join)).routes(routes!(invite)).routes(routes!(rotate))
+    let rotation = OpenApiRouter::new().routes(routes!(rotate)).routes(routes!(told));
+    rotation.routes(routes!(create)).routes(routes!(join)).routes(routes!(invite))
 }
 
 /// Makes a private room, durably, and comes into it. Whoever has the link can read along.
@@ -114,8 +125,53 @@ async fn rotate(
     RoomPath(room): RoomPath,
     Body(body): Body<RotateRequest>,
 ) -> Result<Secret<Rotation>, ApiError> {
-    let without = if body.without.is_empty() { Vec::new() } else { members(&state, &room, &body.without).await? };
-    Ok((NO_STORE, Json(state.handle.rotate_private(room, &without).await?)))
+    let rotation = match meant(&state, &room, &body).await? {
+        Meant::AllBut(without) => state.handle.rotate_private(room, &without).await?,
+        Meant::Only(only) => state.handle.rotate_private_only(room, &only).await?,
+    };
+    Ok((NO_STORE, Json(rotation)))
+}
+
+/// Who would be told of a new key, if it were made now. Nothing is changed.
+#[utoipa::path(
+    post, path = "/api/v1/private-rooms/{room}/told", tag = "private rooms", security(("token" = [])),
+    params(("room" = String, Path, description = "the room's name here")), request_body = RotateRequest,
+    responses(
+        (status = 200, body = Told),
+        (status = 404, description = "no such private room, or no such member", body = ErrorBody),
+        (status = 409, description = "more than one member may be meant", body = ErrorBody),
+    )
+)]
+async fn told(
+    State(state): State<AppState>,
+    RoomPath(room): RoomPath,
+    Body(body): Body<RotateRequest>,
+) -> Result<Json<Told>, ApiError> {
+    let told = match meant(&state, &room, &body).await? {
+        Meant::AllBut(without) => {
+            let mut members = state.handle.private_members(room).await?;
+            members.retain(|member| !without.contains(member));
+            members
+        }
+        Meant::Only(only) => only,
+    };
+    Ok(Json(Told { told: told.iter().map(PeerId::to_string).collect() }))
+}
+
+enum Meant {
+    AllBut(Vec<PeerId>),
+    Only(Vec<PeerId>),
+}
+
+async fn meant(state: &AppState, room: &RoomName, body: &RotateRequest) -> Result<Meant, ApiError> {
+    match &body.only {
+        Some(_) if !body.without.is_empty() => {
+            Err(ApiError::invalid("invalid_body", "give either only or without, not both"))
+        }
+        Some(only) => Ok(Meant::Only(members(state, room, only).await?)),
+        None if body.without.is_empty() => Ok(Meant::AllBut(Vec::new())),
+        None => Ok(Meant::AllBut(members(state, room, &body.without).await?)),
+    }
 }
 
 /// The members of a room that are meant by what the user gave.

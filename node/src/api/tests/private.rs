@@ -59,8 +59,8 @@ pub(super) fn answer(command: private::Command) {
             let name = name.unwrap_or(invite.name);
             drop(answer.send(checked(&name).map(|()| JoinedRoom { room: name.to_string(), epoch: 0 })));
         }
-        Command::Rotate(name, without, answer) => {
-            let told: BTreeSet<Author> = members().into_iter().filter(|member| !without.contains(member)).collect();
+        Command::Rotate(name, whom, answer) => {
+            let told: BTreeSet<Author> = members().into_iter().filter(|member| whom.is_told(member)).collect();
             let told = told.iter().filter_map(Author::peer_id).map(|peer| peer.to_string()).collect();
             let Invitation { room, link, epoch } = invitation(&name);
             drop(answer.send(checked(&name).map(|()| Rotation { room, link, epoch, told })));
@@ -92,15 +92,24 @@ async fn private_rooms_are_made_joined_shown_and_rotated() {
     }
     let path = "/api/v1/private-rooms/garden/rotate";
     let (nameless, all) = (peer(7).to_string(), [2, 3, 4, 7].map(|secret| peer(secret).to_string()));
-    for (without, left_out) in [
+    for (whom, left_out) in [
         (json!({}), vec![]),
         (json!({ "without": [] }), vec![]),
         (json!({ "without": ["eve", nameless[..16]] }), vec![peer(4).to_string(), nameless.clone()]),
+        (json!({ "only": ["eve"] }), [2, 3, 7].map(|secret| peer(secret).to_string()).to_vec()),
+        (json!({ "only": [] }), all.to_vec()),
     ] {
-        let (status, text) = node.call(Method::POST, path, Some(without)).await;
+        let (status, text) = node.call(Method::POST, path, Some(whom.clone())).await;
         assert_eq!(status.as_u16(), 200, "{text}");
         let told: BTreeSet<String> = serde_json::from_str::<Rotation>(&text).unwrap().told.into_iter().collect();
         assert_eq!(told, all.iter().filter(|peer| !left_out.contains(peer)).cloned().collect());
+        let (status, text) = node.call(Method::POST, "/api/v1/private-rooms/garden/told", Some(whom)).await;
+        let before: crate::api::routes::private::Told = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (status.as_u16(), before.told.into_iter().collect::<BTreeSet<_>>()),
+            (200, told),
+            "as was said before"
+        );
     }
     let response = node.request(Method::GET, "/api/v1/private-rooms/garden/invite").send().await.unwrap();
     assert_eq!(response.headers()["cache-control"], "no-store");
@@ -114,6 +123,7 @@ async fn what_goes_wrong_with_private_rooms_has_its_status_and_code() {
     let named = |name: &str| Some(json!({ "name": name }));
     let linked = |name: &str| Some(json!({ "link": link, "as": name }));
     let without = |who: &str| Some(json!({ "without": [who] }));
+    let both = Some(json!({ "without": ["eve"], "only": ["eve"] }));
     for (method, path, body, status, code) in [
         (Method::POST, rooms, named("taken"), 409, "name_taken"),
         (Method::POST, rooms, named("many"), 409, "too_many_rooms"),
@@ -132,6 +142,7 @@ async fn what_goes_wrong_with_private_rooms_has_its_status_and_code() {
         (Method::POST, "/api/v1/private-rooms/left/rotate", Some(json!({})), 404, "not_in_room"),
         (Method::POST, "/api/v1/private-rooms/garden/rotate", without("bob"), 409, "ambiguous_peer"),
         (Method::POST, "/api/v1/private-rooms/garden/rotate", without("carol"), 404, "not_a_member"),
+        (Method::POST, "/api/v1/private-rooms/garden/rotate", both, 422, "invalid_body"),
         // A contact, but not seen there.
         (Method::POST, "/api/v1/private-rooms/garden/rotate", without("ada / l."), 404, "not_a_member"),
         (Method::POST, "/api/v1/private-rooms/garden/rotate", without(&peer(9).to_string()), 404, "not_a_member"),

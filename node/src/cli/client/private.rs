@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{Client, decode};
 use crate::{
+    api::routes::private::{RotateRequest, Told},
     cli::Failure,
     model::{Invitation, JoinedRoom, Rotation},
 };
@@ -37,12 +38,21 @@ impl Client {
         self.get(&["private-rooms", room.as_str(), "invite"]).await
     }
 
-    /// Makes a new key for a private room, of which these members are not told.
+    /// Makes a new key for a private room, of which these members are told.
     ///
     /// # Errors
     /// See [`Client::status`].
-    pub async fn rotate_private(&self, room: &RoomName, without: &[String]) -> Result<Rotation, Failure> {
+    pub async fn rotate_private(&self, room: &RoomName, whom: &RotateRequest) -> Result<Rotation, Failure> {
         let url = self.url(&["private-rooms", room.as_str(), "rotate"]);
-        decode(self.call(Method::POST, url, Some(json!({ "without": without }))).await?)
+        decode(self.call(Method::POST, url, Some(json!(whom))).await?)
+    }
+
+    /// Peer ids of those who would be told of a new key.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn would_be_told(&self, room: &RoomName, whom: &RotateRequest) -> Result<Vec<String>, Failure> {
+        let url = self.url(&["private-rooms", room.as_str(), "told"]);
+        decode(self.call(Method::POST, url, Some(json!(whom))).await?).map(|Told { told }| told)
     }
 }

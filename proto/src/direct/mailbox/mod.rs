@@ -49,7 +49,6 @@
 //! Cards are asked for by nobody in particular, and cost no more than a look into memory: whoever drives this limits how often one peer
 //! may ask.
 
-mod clock;
 mod commits;
 mod index;
 mod interface;
@@ -57,13 +56,13 @@ mod keeper;
 mod meter;
 mod registry;
 
-pub use clock::MAX_LEAP_MS;
+pub use crate::clock::MAX_LEAP_MS;
 pub use interface::{
     Change, CommitId, Config, Counters, Depositor, Input, Load, Output, Registration, Settings, Stored, StoredLetter,
 };
 pub use keeper::Keeper;
 
-use crate::rate::Rate;
+use crate::{clock, rate::Rate};
 
 /// Recipients registered. Their cards are in memory: 40 MB if all were as large as cards may be.
 pub const MAX_RECIPIENTS: usize = 10_000;

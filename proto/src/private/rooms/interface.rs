@@ -25,6 +25,25 @@ pub struct Config {
 /// Rooms' ids and records; `None` forgets a room.
 pub type Changes = Vec<(ChannelId, Option<Record>)>;
 
+/// Which members are told of a new secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whom {
+    /// All that were seen, but these. Somebody who came under two identities is told under the other one.
+    AllBut(BTreeSet<Author>),
+    /// These of those that were seen.
+    Only(BTreeSet<Author>),
+}
+
+impl Whom {
+    /// Whether a member that was seen is told.
+    pub fn is_told(&self, member: &Author) -> bool {
+        match self {
+            Self::AllBut(without) => !without.contains(member),
+            Self::Only(only) => only.contains(member),
+        }
+    }
+}
+
 /// What happens. Tokens of the user's wishes are the driver's: each is handed back once, in [`Output::Done`] or [`Output::Refused`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -64,8 +83,8 @@ pub enum Input {
         token: u64,
         /// The room.
         name: RoomName,
-        /// Members that are not to be told.
-        without: BTreeSet<Author>,
+        /// Which members are told.
+        whom: Whom,
     },
     /// A letter came whose text is an invitation, or it is among the last that came. Those that came first come first.
     Letter {

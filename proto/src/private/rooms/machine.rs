@@ -10,12 +10,14 @@ use rand_chacha::ChaCha20Rng;
 
 use super::{
     Changes, CommitId, Config, Done, Input, LOOK_MS, MAX_WISHES, Output, RETRY_MS, Record, Refused, Station,
+    letters::Letters,
     notes::Notes,
     telling::Telling,
     wishes::{Desk, Plan, Wish},
 };
 use crate::{
     channel::RoomName,
+    clock::Clock,
     commits::Commits,
     ids::{Author, ChannelId},
     private::{Epoch, Invite},
@@ -33,11 +35,14 @@ pub struct PrivateRooms {
     rooms: BTreeMap<ChannelId, Record>,
     wishes: VecDeque<(u64, Wish)>,
     notes: Notes,
+    letters: Letters,
     telling: Telling,
     /// One at a time.
     commits: Commits<Commit>,
     /// The store failed: nothing that waits by itself is tried until then.
     retry: Option<Deadline>,
+    /// By which past epochs are forgotten.
+    clock: Clock,
     /// When to look for past epochs whose time is over.
     look: Deadline,
     outputs: VecDeque<Output>,
@@ -63,9 +68,11 @@ impl PrivateRooms {
             rooms: BTreeMap::new(),
             wishes: VecDeque::new(),
             notes: Notes::default(),
+            letters: Letters::default(),
             telling: Telling::default(),
             commits: Commits::default(),
             retry: None,
+            clock: Clock::new(now, None),
             look: now.after(0),
             outputs: VecDeque::new(),
         };
@@ -105,7 +112,7 @@ impl PrivateRooms {
             Input::Join { token, invite, name } => self.wish(token, Wish::Join(invite, name)),
             Input::Return { token, name } => self.wish(token, Wish::Return(name)),
             Input::Leave { token, name } => self.wish(token, Wish::Leave(name)),
-            Input::Rotate { token, name, without } => self.wish(token, Wish::Rotate(name, without)),
+            Input::Rotate { token, name, whom } => self.wish(token, Wish::Rotate(name, whom)),
             Input::Letter { from, invite } => self.letter(from, *invite),
             // By far the most frequent of all, and mostly no news.
             Input::Seen { channel, who } if !self.seen(channel, who) => return,
@@ -115,7 +122,7 @@ impl PrivateRooms {
                     self.notes.told(channel, who);
                 }
             }
-            Input::Persisted { through } => self.persisted(through),
+            Input::Persisted { through } => self.persisted(now, through),
             Input::PersistFailed => self.persist_failed(now),
         }
         self.step(now);
@@ -134,7 +141,8 @@ impl PrivateRooms {
     /// When [`PrivateRooms::handle_timeout`] is to be called.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         let look = self.rooms.values().any(|record| !record.past.is_empty()).then_some(self.look);
-        let due = if !self.commits.is_empty() { None } else { self.retry.or(look) };
+        let waits = Deadline::earliest(look, self.letters.deadline());
+        let due = if !self.commits.is_empty() { None } else { self.retry.or(waits) };
         Deadline::earliest(due, self.telling.deadline())
     }
 
@@ -148,13 +156,14 @@ impl PrivateRooms {
         }
     }
 
-    /// Everything that is not a later epoch of a room that we are in, from its owner, is none of our business.
+    /// Everything that is not a later epoch of a room that we have, from its owner, is none of our business. A room that was left is
+    /// followed too, and nothing of it opened: who comes back comes to where the others are.
     fn letter(&mut self, from: Author, invite: Invite) {
         let epoch = invite.signed.epoch();
-        let Some(record) = self.rooms.get(&epoch.room()).filter(|record| record.joined) else { return };
+        let Some(record) = self.rooms.get(&epoch.room()) else { return };
         let is_later = epoch.number() > record.epoch().number();
         if is_later && from == record.owner() && epoch.owner() == from && invite.signed.is_genuine(&*self.verifier) {
-            self.notes.letter(invite.signed);
+            self.letters.note(invite.signed);
         }
     }
 
@@ -174,6 +183,7 @@ impl PrivateRooms {
 
     /// Hands the store what is to be kept, one thing after the other, and tells whom there is to tell.
     fn step(&mut self, now: Now) {
+        self.clock.advance(now);
         self.retry = self.retry.filter(|retry| !now.reached(*retry));
         // First, so that a member that was seen a moment ago is told of a rotation.
         if self.commits.is_empty() && self.retry.is_none() {
@@ -182,19 +192,19 @@ impl PrivateRooms {
         while self.commits.is_empty()
             && let Some((token, wish)) = self.wishes.pop_front()
         {
-            self.grant(now, token, wish);
+            self.grant(token, wish);
         }
         self.tell(now);
     }
 
-    fn grant(&mut self, now: Now, token: u64, wish: Wish) {
+    fn grant(&mut self, token: u64, wish: Wish) {
         let name = wish.new_name().cloned();
         let desk = Desk {
             rooms: &self.rooms,
             signer: &self.signer,
             verifier: &*self.verifier,
             rng: &mut self.rng,
-            now_ms: now.wall_ms,
+            now_ms: self.clock.at_ms(),
         };
         match desk.plan(wish) {
             Err(why) => self.outputs.push_back(Output::Refused { token, why }),
@@ -211,14 +221,15 @@ impl PrivateRooms {
         if looks {
             self.look = now.after(LOOK_MS);
         }
-        if self.notes.is_empty() && !(looks && self.rooms.values().any(|record| record.is_due(now.wall_ms))) {
+        self.notes.letters = self.letters.take_due(now);
+        if self.notes.is_empty() && !(looks && self.rooms.values().any(|record| record.is_due(self.clock.at_ms()))) {
             return;
         }
         let notes = std::mem::take(&mut self.notes);
         let mut changes = Vec::new();
         for (room, record) in &self.rooms {
-            let mut next = notes.apply(record, now.wall_ms);
-            next.expire(now.wall_ms);
+            let mut next = notes.apply(record, self.clock.at_ms());
+            next.expire(self.clock.at_ms());
             if next != *record {
                 changes.push((*room, Some(next)));
             }
@@ -233,9 +244,14 @@ impl PrivateRooms {
         self.outputs.push_back(Output::Persist { commit, changes });
     }
 
-    fn persisted(&mut self, through: CommitId) {
+    fn persisted(&mut self, now: Now, through: CommitId) {
         let Some(commit) = self.commits.pop_through(through) else { return };
         for (room, record) in commit.changes {
+            let before = self.rooms.get(&room).map(|before| before.epoch().channel());
+            // The user's own wishes need no rest.
+            if commit.wish.is_none() && record.as_ref().map(|record| record.epoch().channel()) != before {
+                self.letters.moved(now, room);
+            }
             self.replace(room, record);
         }
         if let Some((token, _, done)) = commit.wish {
@@ -244,7 +260,8 @@ impl PrivateRooms {
     }
 
     fn persist_failed(&mut self, now: Now) {
-        let Some(commit) = self.commits.take_all().pop() else { return };
+        let Some(mut commit) = self.commits.take_all().pop() else { return };
+        self.letters.put_back(std::mem::take(&mut commit.notes.letters));
         self.notes.put_back(commit.notes);
         self.retry = Some(now.after(RETRY_MS));
         if let Some((token, ..)) = commit.wish {

@@ -8,12 +8,13 @@
 //! | the user creates a room | a secret, the room's first epoch; we are its owner |
 //! | the user joins by a link | its epoch; if we have the room, the later one of both |
 //! | the owner rotates | a secret, the next epoch; those who stay are to be told, one letter each, until each letter is durable |
-//! | a letter comes that is a link | if the owner of a room that we are in wrote it, and its epoch is later: we move to it |
+//! | a letter comes that is a link | if the owner of a room that we have wrote it, and its epoch is later: we move to it; nothing is opened of a room that was left |
 //! | the user leaves | all its channels are left; the record stays, so that one can come back and read |
 //!
 //! **Past epochs** are kept for [`KEEP_MS`] after we moved on, at most [`MAX_PAST`] of each room: we stay in their channels quietly,
 //! without being shown as present, so that what was said there reaches members who were away. Then the secret is forgotten; only the
-//! channel's id stays, by which our own copy of its history is found.
+//! channel's id stays, by which our own copy of its history is found. A wall clock that leaps far ahead while the program runs is not
+//! believed; one that is far ahead when it starts is.
 //!
 //! **Members** are collected by the owner alone, for whom else would they be of use: whoever it sees in the room's current epoch.
 //! Who has only ever been there while the owner was not, and said nothing, is unknown to it, and is not told of a rotation. A
@@ -27,10 +28,12 @@
 //! | [`MAX_OLDER`] | 64 | the oldest is no longer part of the room's history |
 //! | [`MAX_MEMBERS`] | 256 | further ones are not noted: the owner has to send them the link |
 //! | [`MAX_WISHES`] | 64 | refused; the user tries again |
-//! | [`MAX_LETTERS`] | 8 for each room | the oldest is left out: only what was said in its epoch is missed |
+//! | letters that wait | 1 for each room | the one with the highest number stays: only what was said in the epochs between is missed |
+//! | moves that letters make | 1 for each room in [`MOVE_MS`] | the letter waits; the first is followed at once |
 //! | [`MAX_TELLING`] | 16 | the next is told when one letter is durable |
 
 mod interface;
+mod letters;
 mod machine;
 mod notes;
 #[cfg(test)]
@@ -65,8 +68,9 @@ pub const MAX_MEMBERS: usize = 256;
 /// Wishes of the user that wait for the disk.
 pub const MAX_WISHES: usize = 64;
 
-/// Later epochs of one room, told by letters, that wait for the disk.
-pub const MAX_LETTERS: usize = 8;
+/// Milliseconds from one move that a letter made until the next one in the same room. Each move is up to three changes of subscriptions
+/// that all neighbours hear, who take too many of them for a flood; and nobody needs a new key more often.
+pub const MOVE_MS: u64 = 60_000;
 
 /// Letters to members that are not durable yet.
 pub const MAX_TELLING: usize = 16;
@@ -80,5 +84,5 @@ pub const RETRY_MS: u64 = 5_000;
 /// Milliseconds after a letter was not taken until it is tried again: as many wait as may, and that does not change in a moment.
 pub const TELL_AGAIN_MS: u64 = 60_000;
 
-/// Milliseconds between two looks for past epochs whose time is over. They go by wall time, which may jump.
+/// Milliseconds between two looks for past epochs whose time is over. They go by wall time, which may jump a little.
 pub const LOOK_MS: u64 = 3_600_000;

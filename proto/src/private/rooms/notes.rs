@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MAX_LETTERS, MAX_MEMBERS, Record};
+use super::{MAX_MEMBERS, Record};
 use crate::{
     ids::{Author, ChannelId},
     private::SignedEpoch,
@@ -15,8 +15,8 @@ pub(super) struct Notes {
     seen: BTreeSet<(ChannelId, Author)>,
     /// Whose letter about which channel is durable.
     told: BTreeSet<(ChannelId, Author)>,
-    /// Later epochs of rooms, in the order in which they were told.
-    letters: BTreeMap<ChannelId, Vec<SignedEpoch>>,
+    /// Later epochs of rooms that may move.
+    pub(super) letters: BTreeMap<ChannelId, SignedEpoch>,
 }
 
 impl Notes {
@@ -42,15 +42,6 @@ impl Notes {
         self.told.contains(&(channel, who))
     }
 
-    /// A later epoch of a room was told.
-    pub(super) fn letter(&mut self, signed: SignedEpoch) {
-        let letters = self.letters.entry(signed.epoch().room()).or_default();
-        letters.push(signed);
-        if letters.len() > MAX_LETTERS {
-            letters.remove(0);
-        }
-    }
-
     /// The record as the notes about its room make it.
     pub(super) fn apply(&self, record: &Record, now_ms: u64) -> Record {
         let mut next = record.clone();
@@ -66,23 +57,16 @@ impl Notes {
         for who in of(&self.told) {
             next.to_tell.remove(&who);
         }
-        for signed in self.letters.get(&record.room()).into_iter().flatten() {
-            if next.joined && signed.epoch().number() > next.epoch().number() {
-                next.move_to(signed.clone(), now_ms);
-            }
+        let letter = self.letters.get(&record.room());
+        if let Some(signed) = letter.filter(|signed| signed.epoch().number() > next.epoch().number()) {
+            next.move_to(signed.clone(), now_ms);
         }
         next
     }
 
-    /// Notes that the store did not take after all; the ones here came later.
+    /// Notes that the store did not take after all, but for the letters.
     pub(super) fn put_back(&mut self, mut earlier: Notes) {
         self.seen.append(&mut earlier.seen);
         self.told.append(&mut earlier.told);
-        for (room, mut letters) in earlier.letters {
-            letters.append(self.letters.entry(room).or_default());
-            let surplus = letters.len().saturating_sub(MAX_LETTERS);
-            letters.drain(..surplus);
-            self.letters.insert(room, letters);
-        }
     }
 }

@@ -23,7 +23,7 @@ const _: () =
 pub struct HeldEpoch {
     /// The epoch.
     pub signed: SignedEpoch,
-    /// When it became the current one here, by our wall clock in milliseconds.
+    /// When it became the current one here, by our clock in milliseconds.
     pub since_ms: u64,
 }
 

@@ -61,7 +61,7 @@ fn what_the_store_does_not_take_did_not_happen() {
     let before = ada.record("garden").clone();
     for input in [
         Input::Create { token: 4, name: name("other") },
-        Input::Rotate { token: 4, name: name("garden"), without: BTreeSet::new() },
+        Input::Rotate { token: 4, name: name("garden"), whom: Whom::AllBut(BTreeSet::new()) },
         Input::Leave { token: 4, name: name("garden") },
     ] {
         ada.said.clear();
@@ -109,20 +109,22 @@ fn members_move_to_a_later_epoch_when_its_owner_tells_them_and_only_then() {
 }
 
 #[test]
-fn a_member_that_left_is_not_led_back_by_a_letter_but_may_come_back_by_its_link() {
+fn a_member_that_left_is_not_led_back_by_a_letter_but_comes_back_to_where_the_others_are() {
     let (mut ada, mut bob) = pair();
     assert_eq!(
         bob.wish(Input::Leave { token: 5, name: name("garden") })[1..],
         [Output::Went(name("garden")), Output::Done { token: 5, done: Done::Left }]
     );
-    assert!(bob.stations.is_empty());
     ada.rotate("garden", &[]);
     let second = ada.record("garden").invite();
-    assert_eq!(bob.letter(1, &second), []);
+    assert_eq!(bob.letter(1, &second), [], "nothing is opened, and the user hears nothing");
+    assert!(bob.stations.is_empty());
+    bob.restart();
+    assert_eq!(bob.take_said(), []);
     bob.wish(Input::Return { token: 6, name: name("garden") });
-    assert_eq!(bob.record("garden").epoch().number(), 0);
-    bob.join(&second);
-    assert_eq!(bob.record("garden").epoch().number(), 1);
+    let [old, new] = [0, 1].map(|at| bob.record("garden").channels()[1 - at]);
+    assert_eq!(new, second.signed.epoch().channel());
+    assert_eq!(bob.stations, BTreeMap::from([(old, Station::Quiet), (new, Station::Member)]));
 }
 
 #[test]
@@ -148,6 +150,20 @@ fn those_who_stay_are_told_and_those_left_out_are_not() {
     assert!(!ada.record("garden").members.contains(&author(4)));
     ada.sees("garden", 4);
     assert!(ada.record("garden").members.contains(&author(4)));
+}
+
+#[test]
+fn a_second_identity_that_somebody_announced_is_not_told_of_a_rotation_for_some_members_only() {
+    let (mut ada, _) = pair();
+    // Eve comes as 3, and as 4 too.
+    [3, 4, 5].into_iter().for_each(|who| ada.sees("garden", who));
+    let only = [2, 5, 9].map(author).into();
+    let said = ada.wish(Input::Rotate { token: 3, name: name("garden"), whom: Whom::Only(only) });
+    let letters: Vec<Author> = told(&said).into_iter().map(|(_, to)| to).collect();
+    assert_eq!(BTreeSet::from_iter(letters), [2, 5].map(author).into(), "nor is somebody who was never seen");
+    assert_eq!(ada.record("garden").members, [2, 5].map(author).into());
+    let nobody = Whom::Only(BTreeSet::new());
+    assert_eq!(told(&ada.wish(Input::Rotate { token: 3, name: name("garden"), whom: nobody })), []);
 }
 
 #[test]
@@ -203,7 +219,7 @@ fn a_member_seen_a_moment_before_a_rotation_is_told() {
     let channel = ada.record("garden").epoch().channel();
     ada.handle(Input::Seen { channel, who: author(2) });
     ada.handle(Input::Seen { channel, who: author(3) });
-    ada.handle(Input::Rotate { token: 3, name: name("garden"), without: BTreeSet::new() });
+    ada.handle(Input::Rotate { token: 3, name: name("garden"), whom: Whom::AllBut(BTreeSet::new()) });
     while ada.write() {}
     assert_eq!(told(&ada.said).len(), 2);
 }
@@ -257,6 +273,21 @@ fn a_past_epoch_is_left_after_its_time_and_its_history_stays_in_sight() {
 }
 
 #[test]
+fn a_wall_clock_that_leaps_ahead_takes_no_secret_that_members_who_are_away_need() {
+    let (mut ada, _) = pair();
+    ada.rotate("garden", &[]);
+    let right_ms = ada.now.wall_ms;
+    ada.now.wall_ms += 2 * KEEP_MS;
+    ada.pass(2 * LOOK_MS);
+    ada.wish(Input::Leave { token: 5, name: name("garden") });
+    ada.wish(Input::Return { token: 6, name: name("garden") });
+    assert_eq!((ada.record("garden").past.len(), ada.stations.len()), (1, 2));
+    ada.now.wall_ms = right_ms;
+    ada.pass(KEEP_MS + LOOK_MS);
+    assert_eq!((ada.record("garden").past.len(), ada.stations.len()), (0, 1), "its time still comes");
+}
+
+#[test]
 fn past_epochs_and_rooms_are_bounded() {
     let mut ada = Person::new(1);
     ada.create("garden");
@@ -307,7 +338,39 @@ fn letters_that_the_store_did_not_take_are_tried_again() {
     assert_eq!(bob.record("garden").epoch().number(), 0);
     bob.pass(RETRY_MS);
     let record = bob.record("garden");
-    assert_eq!((record.epoch().number(), record.past.len()), (3, 3));
+    assert_eq!((record.epoch().number(), record.past.len()), (3, 1), "straight to the last");
+}
+
+#[test]
+fn of_very_many_letters_the_highest_are_followed_and_that_seldom() {
+    let (mut ada, mut bob) = pair();
+    let letters: Vec<Invite> = (0..1_000)
+        .map(|_| {
+            ada.rotate("garden", &[]);
+            ada.record("garden").invite()
+        })
+        .collect();
+    let mut opened = 0;
+    let mut hears = |bob: &mut Person, letters: &[Invite]| {
+        for letter in letters {
+            let said = bob.letter(1, letter);
+            opened +=
+                said.iter().filter(|output| matches!(output, Output::Open { station: Station::Member, .. })).count();
+        }
+        (bob.record("garden").epoch().number(), opened)
+    };
+    assert_eq!(hears(&mut bob, &letters[..500]), (1, 1), "the first at once");
+    assert_eq!(hears(&mut bob, &letters[500..990]), (1, 1));
+    bob.pass(MOVE_MS - 1);
+    assert_eq!(bob.record("garden").epoch().number(), 1);
+    bob.pass(1);
+    assert_eq!(bob.record("garden").epoch().number(), 990, "the highest, when the time is over");
+    assert_eq!(hears(&mut bob, &letters[..]), (990, 1), "and then again only after a while");
+    // A link that the user takes is followed at once.
+    bob.join(&letters[995]);
+    assert_eq!(bob.record("garden").epoch().number(), 996);
+    bob.pass(MOVE_MS);
+    assert_eq!((bob.record("garden").epoch().number(), bob.stations.len()), (1_000, MAX_PAST + 1));
 }
 
 #[test]

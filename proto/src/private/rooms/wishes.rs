@@ -1,13 +1,13 @@
 //! What each wish of the user makes of the records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha20Rng;
 
-use super::{Changes, Done, MAX_ROOMS, Record, Refused};
+use super::{Changes, Done, MAX_ROOMS, Record, Refused, Whom};
 use crate::{
     channel::RoomName,
-    ids::{Author, ChannelId},
+    ids::ChannelId,
     private::{Epoch, Invite, RoomSecret, SignedEpoch},
     signature::{Signer, Verifier},
 };
@@ -19,7 +19,7 @@ pub(super) enum Wish {
     Join(Box<Invite>, Option<RoomName>),
     Return(RoomName),
     Leave(RoomName),
-    Rotate(RoomName, BTreeSet<Author>),
+    Rotate(RoomName, Whom),
 }
 
 /// What is to be stored for a wish to come true, perhaps nothing.
@@ -68,7 +68,7 @@ impl Desk<'_> {
                 record.joined = false;
                 Ok(Plan { changes: vec![(record.room(), Some(record))], done: Done::Left })
             }
-            Wish::Rotate(name, without) => self.rotate(&name, &without),
+            Wish::Rotate(name, whom) => self.rotate(&name, &whom),
         }
     }
 
@@ -122,7 +122,7 @@ impl Desk<'_> {
         Ok(entered(record))
     }
 
-    fn rotate(&mut self, name: &RoomName, without: &BTreeSet<Author>) -> Result<Plan, Refused> {
+    fn rotate(&mut self, name: &RoomName, whom: &Whom) -> Result<Plan, Refused> {
         let us = self.signer.author();
         let mut record = self.find_joined(name)?.clone();
         if record.owner() != us {
@@ -131,7 +131,7 @@ impl Desk<'_> {
         let secret = RoomSecret::generate(self.rng);
         let epoch = record.epoch().next(secret).ok_or_else(|| Refused::TooOften(name.clone()))?;
         record.move_to(SignedEpoch::create(self.signer, epoch), self.now_ms);
-        record.members.retain(|member| !without.contains(member) && *member != us);
+        record.members.retain(|member| whom.is_told(member) && *member != us);
         record.to_tell = record.members.clone();
         let done = Done::Rotated { invite: Box::new(record.invite()), told: record.members.clone() };
         Ok(Plan { changes: vec![(record.room(), Some(record))], done })

@@ -147,8 +147,8 @@ impl Person {
     }
 
     pub fn rotate(&mut self, text: &str, without: &[Author]) -> Vec<Output> {
-        let without = without.iter().copied().collect();
-        self.wish(Input::Rotate { token: 3, name: name(text), without })
+        let whom = Whom::AllBut(without.iter().copied().collect());
+        self.wish(Input::Rotate { token: 3, name: name(text), whom })
     }
 
     pub fn sees(&mut self, text: &str, who: u8) {

@@ -1,11 +1,12 @@
-//! The mailbox's own clock, which no wrong wall clock moves far.
+//! A clock that no wrong wall clock moves far while the program runs: what it says to be over is forgotten for good. Mailboxes go by it with the letters
+//! that they keep, private rooms with the secrets of past epochs.
 
 use crate::time::{Deadline, Now};
 
 /// Milliseconds that the wall clock may be ahead and still be believed: a machine that slept for a night, and then some.
 pub const MAX_LEAP_MS: u64 = 24 * 3_600_000;
 
-/// The mailbox's clock. Never goes back.
+/// The clock. Never goes back.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     at_ms: u64,
