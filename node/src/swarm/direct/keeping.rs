@@ -18,7 +18,11 @@ use proto::{
 use super::{questions::Questions, shelf};
 use crate::{
     model::MailboxStatus,
-    swarm::{context::Cx, journal::DirectCommit, providing::Providing},
+    swarm::{
+        context::Cx,
+        journal::DirectCommit,
+        providing::{Providing, Sake},
+    },
 };
 
 /// A mailbox.
@@ -80,7 +84,7 @@ impl Keeping {
                     questions.answer(cx.behaviour, token, DirectAnswer::Unavailable);
                 }
                 Output::Serve { token, ids, more } => cx.reads.letters(token, &ids, more),
-                Output::Provide(author) => providing.add(cx.now, card_key(&author)),
+                Output::Provide(author) => providing.add(cx.now, card_key(&author), Sake::Others),
                 Output::StopProviding(author) => {
                     providing.remove(&mut cx.behaviour.kad, &card_key(&author));
                 }

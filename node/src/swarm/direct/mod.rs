@@ -65,7 +65,7 @@ use super::{
     DirectSettings,
     context::Cx,
     journal::{DirectCommit, Written},
-    providing::Providing,
+    providing::{Providing, Sake},
     reads::Letters,
 };
 use crate::{
@@ -117,7 +117,7 @@ impl Direct {
         let Config { signer, own, verifier, own_log, settings, anonymous, mut rng } = config;
         let mut providing = Providing::new(now);
         if settings.mailbox.is_some() {
-            providing.add(now, mailboxes_key());
+            providing.add(now, mailboxes_key(), Sake::Own);
         }
         let Restored { keys, people, streams, outbox, places, next_place, latest: _, contacts, mailbox } = restored;
         let keeper = |settings| Keeping::new(now, settings, Arc::clone(&verifier), mailbox);
