@@ -297,7 +297,7 @@ impl Direct {
             Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
                 // The way back is dropped: garbage gets no answer.
                 let question = request.map_err(|error| (peer, error))?;
-                if let Some(token) = self.questions.asked(cx.behaviour, peer, request_id, channel) {
+                if let Some(token) = self.questions.asked(cx.behaviour, (peer, &question), request_id, channel) {
                     self.asked(cx, peer, token, question, from);
                 }
             }
