@@ -40,15 +40,13 @@ impl Keeping {
     pub fn asked(&mut self, now: Now, peer: PeerId, token: u64, question: DirectQuestion, from: Option<&Multiaddr>) {
         // Whoever's id holds no key is nobody's recipient, and nothing is kept for it.
         let asker = Author::from_peer_id(&peer).unwrap_or(Author([0; 32]));
+        let from = Depositor(from.map_or(0, |address| neighbourhood(&address.to_string())));
         let input = match question {
             // Letters for ourselves are no mailbox's.
             DirectQuestion::Deliver(_) => return,
             DirectQuestion::Card(author) => Input::Card { token, author },
-            DirectQuestion::Deposit(envelopes) => {
-                let depositor = Depositor(from.map_or(0, |address| neighbourhood(&address.to_string())));
-                Input::Deposit { token, depositor, envelopes }
-            }
-            DirectQuestion::Register(card) => Input::Register { token, asker, card },
+            DirectQuestion::Deposit(envelopes) => Input::Deposit { token, depositor: from, envelopes },
+            DirectQuestion::Register(card) => Input::Register { token, asker, from, card },
             DirectQuestion::Collect { after } => Input::Collect { token, asker, after },
             DirectQuestion::Discard(ids) => Input::Discard { token, asker, ids },
         };
