@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     spawn::{ConnectionTasks, Spawn},
-    swarm::behaviour::{self, CALL_TIMEOUT_S},
+    swarm::behaviour::{self, CALL_TIMEOUT_S, PLAIN_QUESTION_BYTES},
     transport::Transports,
 };
 
@@ -136,7 +136,7 @@ impl Conversation {
         question: DirectQuestion,
     ) -> Self {
         let config = swarm::Config::with_executor(ConnectionTasks(spawn)).with_idle_connection_timeout(PATIENCE);
-        let behaviour = behaviour::direct(ProtocolSupport::Outbound);
+        let behaviour = behaviour::direct(ProtocolSupport::Outbound, PLAIN_QUESTION_BYTES);
         let swarm = Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config);
         Self { swarm, peer, addresses, question: Some(question) }
     }

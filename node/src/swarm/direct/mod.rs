@@ -36,7 +36,7 @@ use proto::{
         finding::mailboxes_key,
         inbox::{self, ReadThrough, Source},
         keys,
-        message::{DirectAnswer, DirectQuestion, Refusal},
+        message::{DirectAnswer, DirectQuestion, MAX_QUESTION_BYTES, Refusal},
         outbox,
     },
     ids::{Author, LogId},
@@ -295,8 +295,16 @@ impl Direct {
         use request_response::{Event, Message};
         match event {
             Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
-                // The way back is dropped: garbage gets no answer.
-                let question = request.map_err(|error| (peer, error))?;
+                let question = match request {
+                    Ok(question) => question,
+                    // Only a mailbox takes as much, and this is none.
+                    Err(DecodeError::TooLong { len, .. }) if len <= MAX_QUESTION_BYTES => {
+                        Questions::refuse(cx.behaviour, channel, Refusal::NotWanted);
+                        return Ok(());
+                    }
+                    // The way back is dropped: garbage gets no answer.
+                    Err(error) => return Err((peer, error)),
+                };
                 if let Some(token) = self.questions.asked(cx.behaviour, (peer, &question), request_id, channel) {
                     self.asked(cx, peer, token, question, from);
                 }

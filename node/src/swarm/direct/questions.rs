@@ -9,7 +9,7 @@ use libp2p::{
 use proto::{
     direct::{
         collecting,
-        message::{DirectAnswer, DirectQuestion},
+        message::{DirectAnswer, DirectQuestion, Refusal},
         outbox,
     },
     wire::DecodeError,
@@ -111,6 +111,12 @@ impl Questions {
                 let _ = behaviour.direct.send_response(way_back, Ok(DirectAnswer::Unavailable));
             })
             .ok()
+    }
+
+    /// Answers a question at once that is not even looked at.
+    pub fn refuse(behaviour: &mut Behaviour, way_back: WayBack<DirectAnswer>, refusal: Refusal) {
+        // Gone already, if this fails.
+        let _ = behaviour.direct.send_response(way_back, Ok(DirectAnswer::Refused(refusal)));
     }
 
     /// Answers. A peer that is gone by now has no use for it.

@@ -97,7 +97,7 @@ struct Mailbox {
 impl Mailbox {
     async fn new() -> Self {
         let keypair = keypair(1);
-        let behaviour = Behaviour::new(&keypair, 0, false, Resources::default(), None).unwrap();
+        let behaviour = Behaviour::new(&keypair, 0, (false, true), Resources::default(), None).unwrap();
         let mut swarm =
             Swarm::new(memory_transport(&keypair).unwrap(), behaviour, keypair.public().to_peer_id(), config());
         swarm.listen_on("/memory/0".parse().unwrap()).unwrap();
