@@ -162,7 +162,7 @@ impl Books {
             DirectQuestion::Deliver(_) => return None,
             DirectQuestion::Card(author) => Input::Card { token, author },
             DirectQuestion::Deposit(envelopes) => Input::Deposit { token, depositor: Depositor(1), envelopes },
-            DirectQuestion::Register(card) => Input::Register { token, asker, card },
+            DirectQuestion::Register(card) => Input::Register { token, asker, from: Depositor(1), card },
             DirectQuestion::Collect { after } => Input::Collect { token, asker, after },
             DirectQuestion::Discard(ids) => Input::Discard { token, asker, ids },
         };

@@ -205,7 +205,8 @@ pub fn stored_letter((key, bytes): &Entry) -> Result<StoredLetter, StoreError> {
 
 /// A recipient's registration.
 pub fn registration(registration: &Registration) -> EntryChange {
-    put(Table::Registered, registration.card.card.owner.0, &(&registration.card, registration.until_ms))
+    let Registration { card, until_ms, from } = registration;
+    put(Table::Registered, card.card.owner.0, &(card, until_ms, from.0))
 }
 
 /// Reads a registration.
@@ -213,6 +214,6 @@ pub fn registration(registration: &Registration) -> EntryChange {
 /// # Errors
 /// [`StoreError::Failed`]: the entry is damaged.
 pub fn stored_registration((_, bytes): &Entry) -> Result<Registration, StoreError> {
-    let (card, until_ms): (SignedCard, u64) = value(Table::Registered, bytes)?;
-    Ok(Registration { card, until_ms })
+    let (card, until_ms, from): (SignedCard, u64, u64) = value(Table::Registered, bytes)?;
+    Ok(Registration { card, until_ms, from: Depositor(from) })
 }

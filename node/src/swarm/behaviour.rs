@@ -7,7 +7,11 @@ use libp2p::{
     memory_connection_limits, ping, request_response, swarm::NetworkBehaviour, swarm::behaviour::toggle::Toggle,
 };
 use prometheus_client::registry::Registry;
-use proto::{event::MAX_EVENT_BYTES, live};
+use proto::{
+    direct::{letter::MAX_ENVELOPE_BYTES, message::MAX_QUESTION_BYTES, outbox},
+    event::MAX_EVENT_BYTES,
+    live,
+};
 
 use super::{
     Resources, StartError,
@@ -61,8 +65,20 @@ pub const MAX_IHAVE_IDS: usize = 2_500;
 /// Seconds until a question without an answer has failed.
 pub const CALL_TIMEOUT_S: u64 = 20;
 
-/// Questions under way on one connection, each way.
+/// Questions about channels under way on one connection, both ways together.
 pub const MAX_CALLS_PER_CONNECTION: usize = 64;
+
+/// Questions about letters under way on one connection, both ways together: each way as many as an outbox asks at a time, and a few for
+/// a collector and for streams that are being closed. Each may be read into memory before anybody looks at it. Of more, those that come
+/// are dropped, and those that go out have failed; whoever asked tries again later.
+pub const MAX_LETTERS_PER_CONNECTION: usize = 2 * (outbox::WINDOW + 4);
+
+/// Bytes of a question about letters that a node takes which keeps none for others: one letter, where most questions are far
+/// smaller. Those that are larger are for mailboxes.
+pub const PLAIN_QUESTION_BYTES: usize = 64 * 1024;
+
+const _: () = assert!(MAX_ENVELOPE_BYTES + 64 <= PLAIN_QUESTION_BYTES);
+const _: () = assert!(PLAIN_QUESTION_BYTES <= MAX_QUESTION_BYTES);
 
 /// Keys that others and we provide, as far as we keep track: about 200 bytes each. kad's default of 1,024 counts our own too,
 /// and is soon filled by a stranger.
@@ -109,15 +125,15 @@ pub struct Behaviour {
 }
 
 impl Behaviour {
-    /// All protocols, configured. The incarnation tells this run of the node from the one before. What gossip counts goes into the
-    /// registry, if there is one.
+    /// All protocols, configured. The incarnation tells this run of the node from the one before; a node that keeps letters for others
+    /// takes larger questions. What gossip counts goes into the registry, if there is one.
     ///
     /// # Errors
     /// [`StartError::Behaviour`] when one refuses its configuration.
     pub fn new(
         keypair: &Keypair,
         incarnation: u32,
-        with_mdns: bool,
+        (with_mdns, keeps_letters): (bool, bool),
         resources: Resources,
         registry: Option<&mut Registry>,
     ) -> Result<Self, StartError> {
@@ -150,22 +166,29 @@ impl Behaviour {
             calls: request_response::Behaviour::with_codec(
                 ChannelCodec::default(),
                 [(CHANNEL_PROTOCOL, request_response::ProtocolSupport::Full)],
-                calls(),
+                calls(MAX_CALLS_PER_CONNECTION),
             ),
-            direct: direct(request_response::ProtocolSupport::Full),
+            direct: direct(
+                request_response::ProtocolSupport::Full,
+                if keeps_letters { MAX_QUESTION_BYTES } else { PLAIN_QUESTION_BYTES },
+            ),
         })
     }
 }
 
-fn calls() -> request_response::Config {
+fn calls(per_connection: usize) -> request_response::Config {
     request_response::Config::default()
         .with_request_timeout(Duration::from_secs(CALL_TIMEOUT_S))
-        .with_max_concurrent_streams(MAX_CALLS_PER_CONNECTION)
+        .with_max_concurrent_streams(per_connection)
 }
 
-/// Questions about letters, with or without answering any.
-pub fn direct(support: request_response::ProtocolSupport) -> request_response::Behaviour<DirectCodec> {
-    request_response::Behaviour::with_codec(DirectCodec::default(), [(DIRECT_PROTOCOL, support)], calls())
+/// Questions about letters, with or without answering any; those that come are of at most so many bytes.
+pub fn direct(
+    support: request_response::ProtocolSupport,
+    question_bytes: usize,
+) -> request_response::Behaviour<DirectCodec> {
+    let codec = DirectCodec::taking(question_bytes);
+    request_response::Behaviour::with_codec(codec, [(DIRECT_PROTOCOL, support)], calls(MAX_LETTERS_PER_CONNECTION))
 }
 
 fn kademlia(peer_id: libp2p::PeerId, resources: Resources) -> kad::Behaviour<kad::store::MemoryStore> {

@@ -46,12 +46,13 @@ pub struct Outbound {
 /// Questions under way, both ways.
 pub struct Calls {
     outbound: BTreeMap<request_response::OutboundRequestId, Outbound>,
-    inbound: WaysBack<Answer>,
+    /// Of one kind.
+    inbound: WaysBack<Answer, ()>,
 }
 
 impl Default for Calls {
     fn default() -> Self {
-        Self { outbound: BTreeMap::new(), inbound: WaysBack::new(INBOUND) }
+        Self { outbound: BTreeMap::new(), inbound: WaysBack::new(|()| INBOUND) }
     }
 }
 
@@ -83,7 +84,7 @@ impl Calls {
         id: request_response::InboundRequestId,
         way_back: WayBack,
     ) -> Result<u64, WayBack> {
-        self.inbound.keep(peer, id, way_back)
+        self.inbound.keep((), peer, id, way_back)
     }
 
     /// Answers. A peer that is gone by now has no use for it.

@@ -139,7 +139,7 @@ impl Task {
 
     fn direct_event(&mut self, now: Now, event: direct::Event) {
         use request_response::{Event, Message};
-        if let Event::Message { peer, message: Message::Request { request: Ok(question), .. }, .. } = &event
+        if let Event::Message { peer, message: Message::Request { request: question, .. }, .. } = &event
             && !self.guard.admits_question(&mut lend!(self, now), *peer, question)
         {
             // The way back is dropped with the event.

@@ -13,6 +13,7 @@ use proto::{
     offence::Offence,
     rate::{Rate, TokenBucket},
     time::{Deadline, Now},
+    wire::DecodeError,
 };
 
 use super::{
@@ -83,16 +84,25 @@ impl Guard {
         self.admits(cx, peer, CALL_BYTES)
     }
 
-    /// Whether a peer's question about letters may be looked at.
-    pub fn admits_question(&mut self, cx: &mut Cx, peer: PeerId, question: &DirectQuestion) -> bool {
+    /// Whether a peer's question about letters may be looked at, or what came in the place of one.
+    pub fn admits_question(
+        &mut self,
+        cx: &mut Cx,
+        peer: PeerId,
+        question: &Result<DirectQuestion, DecodeError>,
+    ) -> bool {
         let envelope_bytes = |envelope: &Envelope| envelope.sealed.ciphertext.len();
         let bytes = match question {
-            DirectQuestion::Deliver(envelope) => envelope_bytes(envelope),
-            DirectQuestion::Deposit(envelopes) => envelopes.iter().map(envelope_bytes).sum(),
-            DirectQuestion::Card(_)
-            | DirectQuestion::Register(_)
-            | DirectQuestion::Collect { .. }
-            | DirectQuestion::Discard(_) => CALL_BYTES,
+            Ok(DirectQuestion::Deliver(envelope)) => envelope_bytes(envelope),
+            Ok(DirectQuestion::Deposit(envelopes)) => envelopes.iter().map(envelope_bytes).sum(),
+            Ok(
+                DirectQuestion::Card(_)
+                | DirectQuestion::Register(_)
+                | DirectQuestion::Collect { .. }
+                | DirectQuestion::Discard(_),
+            ) => CALL_BYTES,
+            Err(DecodeError::TooLong { len, .. }) => *len,
+            Err(_) => CALL_BYTES,
         };
         self.admits(cx, peer, bytes)
     }

@@ -32,6 +32,8 @@ pub enum DirectCommit {
     Outbox(outbox::CommitId),
     /// What is kept for others.
     Mailbox(mailbox::CommitId),
+    /// The next of the names that the user gave.
+    Contact,
     /// Private rooms.
     Private(private::rooms::CommitId),
 }
@@ -60,8 +62,6 @@ pub struct Written {
 pub struct Journal {
     store: Arc<dyn Store>,
     next: Batch,
-    /// Entries that no machine takes back, after those of `next`.
-    next_entries: Vec<EntryChange>,
     next_waiting: Waiting,
     in_flight: Option<(Waiting, oneshot::Receiver<Result<(), StoreError>>)>,
     last_error: Option<StoreError>,
@@ -76,7 +76,6 @@ impl Journal {
         Self {
             store,
             next: Batch::default(),
-            next_entries: Vec::new(),
             next_waiting: Waiting::default(),
             in_flight: None,
             last_error: None,
@@ -94,12 +93,6 @@ impl Journal {
     pub fn direct(&mut self, commit: DirectCommit, entries: Vec<EntryChange>) {
         self.next.entries.extend(entries);
         self.next_waiting.direct.push(commit);
-    }
-
-    /// Changes an entry that is nobody's but the user's; `answer` is told when that is durable.
-    pub fn entry(&mut self, entry: EntryChange, answer: Option<Answer<()>>) {
-        self.next_entries.push(entry);
-        self.next_waiting.answers.extend(answer);
     }
 
     /// Adds proof of a fork.
@@ -137,7 +130,7 @@ impl Journal {
 
     /// A commit may hold nothing: it is answered when all before it are durable.
     fn has_next(&self) -> bool {
-        !(self.next.is_empty() && self.next_entries.is_empty() && self.next_waiting.direct.is_empty())
+        !(self.next.is_empty() && self.next_waiting.direct.is_empty())
     }
 
     /// Hands the gathered batch to the store, if the one before has been answered. Returns what failed at once.
@@ -146,8 +139,7 @@ impl Journal {
             return None;
         }
         let (reply, receiver) = oneshot::channel();
-        let mut batch = std::mem::take(&mut self.next);
-        batch.entries.append(&mut self.next_entries);
+        let batch = std::mem::take(&mut self.next);
         let mut waiting = std::mem::take(&mut self.next_waiting);
         waiting.evidence.clone_from(&batch.evidence);
         match self.store.submit(Request::Commit { batch, reply }) {

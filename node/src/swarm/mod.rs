@@ -225,7 +225,8 @@ async fn build(parts: Parts, registry: Option<&mut Registry>) -> Result<Handle, 
     let letters = std::mem::take(&mut restored.latest);
     let records = private::restore(&*store).await?;
 
-    let behaviour = behaviour::Behaviour::new(&keypair, rng.random(), settings.mdns, settings.resources, registry)?;
+    let does = (settings.mdns, settings.direct.mailbox.is_some());
+    let behaviour = behaviour::Behaviour::new(&keypair, rng.random(), does, settings.resources, registry)?;
     let config = swarm::Config::with_executor(ConnectionTasks(spawn.clone()))
         .with_idle_connection_timeout(Duration::from_secs(IDLE_CONNECTION_S));
     let mut swarm = Swarm::new(transports.transport(&keypair)?, behaviour, peer_id, config);

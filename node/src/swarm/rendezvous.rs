@@ -154,7 +154,7 @@ mod tests {
     /// Begins a search at each of `times_ms` at which one is due, and returns which.
     fn searches(everybody: bool, members: usize, times_ms: &[u64]) -> Vec<u64> {
         let resources = crate::swarm::Resources::default();
-        let mut behaviour = Behaviour::new(&Keypair::generate_ed25519(), 1, false, resources, None).unwrap();
+        let mut behaviour = Behaviour::new(&Keypair::generate_ed25519(), 1, (false, false), resources, None).unwrap();
         let mut rendezvous = Rendezvous::new(StdRng::seed_from_u64(1));
         let channel = ChannelId([7; 32]);
         rendezvous.joined(at(0), channel, everybody);

@@ -11,7 +11,7 @@ use proto::wire::DecodeError;
 /// The way back to a peer that asked.
 pub type WayBack<A> = ResponseChannel<Result<A, DecodeError>>;
 
-/// How many questions may wait.
+/// How many questions of one kind may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Of one peer. Further ones are answered "unavailable" at once.
@@ -20,38 +20,50 @@ pub struct Limits {
     pub total: usize,
 }
 
-struct Open<A> {
+struct Open<A, K> {
+    kind: K,
     peer: PeerId,
     id: InboundRequestId,
     /// Taken when the answer is on its way.
     way_back: Option<WayBack<A>>,
 }
 
-/// The ways back, each under a token.
-pub struct WaysBack<A> {
-    limits: Limits,
-    open: BTreeMap<u64, Open<A>>,
+/// The ways back, each under a token. Each kind of question has limits of its own, so that none takes the places of another.
+pub struct WaysBack<A, K> {
+    limits: fn(K) -> Limits,
+    open: BTreeMap<u64, Open<A, K>>,
     next_token: u64,
 }
 
-impl<A> WaysBack<A> {
+impl<A, K: Copy + PartialEq> WaysBack<A, K> {
     /// None yet.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: fn(K) -> Limits) -> Self {
         Self { limits, open: BTreeMap::new(), next_token: 0 }
     }
 
     /// Keeps the way back to a peer that asked, under a token.
     ///
     /// # Errors
-    /// The way back, when this peer or all together ask too much at once.
-    pub fn keep(&mut self, peer: PeerId, id: InboundRequestId, way_back: WayBack<A>) -> Result<u64, WayBack<A>> {
-        let of_peer = self.open.values().filter(|open| open.peer == peer).count();
-        if of_peer >= self.limits.per_peer || self.open.len() >= self.limits.total {
+    /// The way back, when this peer or all together ask too much of this kind at once.
+    pub fn keep(
+        &mut self,
+        kind: K,
+        peer: PeerId,
+        id: InboundRequestId,
+        way_back: WayBack<A>,
+    ) -> Result<u64, WayBack<A>> {
+        let limits = (self.limits)(kind);
+        let (mut all, mut of_peer) = (0, 0);
+        for open in self.open.values().filter(|open| open.kind == kind) {
+            all += 1;
+            of_peer += usize::from(open.peer == peer);
+        }
+        if of_peer >= limits.per_peer || all >= limits.total {
             return Err(way_back);
         }
         let token = self.next_token;
         self.next_token += 1;
-        self.open.insert(token, Open { peer, id, way_back: Some(way_back) });
+        self.open.insert(token, Open { kind, peer, id, way_back: Some(way_back) });
         Ok(token)
     }
 

@@ -4,6 +4,7 @@
 mod direct;
 mod outsider;
 mod private;
+mod stranger;
 
 use std::{sync::Arc, time::Duration};
 

@@ -77,7 +77,7 @@ impl LyingMailbox {
             DirectQuestion::Deliver(_) => return None,
             DirectQuestion::Card(author) => Input::Card { token, author },
             DirectQuestion::Deposit(envelopes) => Input::Deposit { token, depositor: Depositor(0), envelopes },
-            DirectQuestion::Register(card) => Input::Register { token, asker, card },
+            DirectQuestion::Register(card) => Input::Register { token, asker, from: Depositor(0), card },
             DirectQuestion::Collect { after } => Input::Collect { token, asker, after },
             DirectQuestion::Discard(ids) => Input::Discard { token, asker, ids },
         };

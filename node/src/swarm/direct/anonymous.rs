@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     spawn::{ConnectionTasks, Spawn},
-    swarm::behaviour::{self, CALL_TIMEOUT_S},
+    swarm::behaviour::{self, CALL_TIMEOUT_S, PLAIN_QUESTION_BYTES},
     transport::Transports,
 };
 
@@ -82,28 +82,29 @@ impl Anonymous {
 
     /// Asks a node. What comes of it is told by [`Anonymous::next`]; `false` if nothing will, because nothing was done.
     pub fn ask(&mut self, asker: Asker, node: &Mailbox, question: DirectQuestion) -> bool {
-        let Some(conversation) = self.prepare(node, question).filter(|_| self.has_room()) else { return false };
-        self.under_way += 1;
-        let sender = self.sender.clone();
-        self.spawn.spawn(Box::pin(async move {
-            let mut conversation = conversation;
-            let node = conversation.peer;
-            let answer = tokio::time::timeout(PATIENCE, conversation.hold()).await.ok().flatten();
-            // Whoever asked may be gone.
-            let _ = sender.send(Came { asker, node, answer }).await;
-            conversation.end().await;
-        }));
-        true
-    }
-
-    fn prepare(&mut self, node: &Mailbox, question: DirectQuestion) -> Option<Conversation> {
-        let peer = PeerId::from_bytes(&node.peer).ok()?;
+        if !self.has_room() {
+            return false;
+        }
+        let Ok(node_id) = PeerId::from_bytes(&node.peer) else { return false };
         let addresses: Vec<Multiaddr> = node.addresses.iter().filter_map(|address| address.parse().ok()).collect();
         let mut secret = [0; 32];
         self.rng.fill_bytes(&mut secret);
-        let keypair = Keypair::ed25519_from_bytes(secret).ok()?;
-        let transport = self.transports.transport(&keypair).ok()?;
-        Some(Conversation::new(&keypair, transport, Arc::clone(&self.spawn), peer, addresses, question))
+        self.under_way += 1;
+        let (transports, spawn, sender) = (Arc::clone(&self.transports), Arc::clone(&self.spawn), self.sender.clone());
+        self.spawn.spawn(Box::pin(async move {
+            // Making a transport is work, and reads files: nobody but this task waits for it.
+            let mut conversation = prepare(&*transports, spawn, secret, node_id, addresses, question);
+            let answer = match &mut conversation {
+                Some(conversation) => tokio::time::timeout(PATIENCE, conversation.hold()).await.ok().flatten(),
+                None => None,
+            };
+            // Whoever asked may be gone.
+            let _ = sender.send(Came { asker, node: node_id, answer }).await;
+            if let Some(conversation) = conversation {
+                conversation.end().await;
+            }
+        }));
+        true
     }
 
     /// Waits for what comes of the next question; for ever when none is under way. Cancel safe.
@@ -116,6 +117,19 @@ impl Anonymous {
             None => std::future::pending().await,
         }
     }
+}
+
+fn prepare(
+    transports: &dyn Transports,
+    spawn: Arc<dyn Spawn>,
+    secret: [u8; 32],
+    peer: PeerId,
+    addresses: Vec<Multiaddr>,
+    question: DirectQuestion,
+) -> Option<Conversation> {
+    let keypair = Keypair::ed25519_from_bytes(secret).ok()?;
+    let transport = transports.transport(&keypair).ok()?;
+    Some(Conversation::new(&keypair, transport, spawn, peer, addresses, question))
 }
 
 /// One question and its answer.
@@ -136,7 +150,7 @@ impl Conversation {
         question: DirectQuestion,
     ) -> Self {
         let config = swarm::Config::with_executor(ConnectionTasks(spawn)).with_idle_connection_timeout(PATIENCE);
-        let behaviour = behaviour::direct(ProtocolSupport::Outbound);
+        let behaviour = behaviour::direct(ProtocolSupport::Outbound, PLAIN_QUESTION_BYTES);
         let swarm = Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config);
         Self { swarm, peer, addresses, question: Some(question) }
     }
@@ -171,5 +185,48 @@ impl Conversation {
             async { while !matches!(self.swarm.select_next_some().await, SwarmEvent::ConnectionClosed { .. }) {} };
         // Late is no worse than never.
         let _ = tokio::time::timeout(FAREWELL, closed).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::{
+        spawn::TokioSpawn,
+        transport::{TransportError, memory_transport},
+    };
+
+    /// Counts the transports that were made.
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    impl Transports for Counting {
+        fn transport(&self, keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            memory_transport(keypair)
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_waits_for_no_transport_and_without_room_none_is_made() {
+        let made = Arc::new(Counting::default());
+        let transports = Arc::clone(&made) as Arc<dyn Transports>;
+        let mut anonymous = Anonymous::new(transports, Arc::new(TokioSpawn), StdRng::from_seed([7; 32]));
+        // Nobody is there.
+        let node = Mailbox { peer: PeerId::random().to_bytes(), addresses: vec!["/memory/1".to_owned()] };
+        let asker = Asker::Card(Author([0; 32]));
+        let mut ask = || anonymous.ask(asker, &node, DirectQuestion::Card(Author([0; 32])));
+        assert!((0..MAX_CONVERSATIONS).all(|_| ask()));
+        assert!(!ask());
+        assert_eq!(made.0.load(Ordering::Relaxed), 0);
+        for _ in 0..MAX_CONVERSATIONS {
+            assert_eq!(anonymous.next().await.answer, None);
+        }
+        assert_eq!(made.0.load(Ordering::Relaxed), MAX_CONVERSATIONS);
+        assert!(anonymous.has_room());
     }
 }

@@ -18,7 +18,11 @@ use proto::{
 use super::{questions::Questions, shelf};
 use crate::{
     model::MailboxStatus,
-    swarm::{context::Cx, journal::DirectCommit, providing::Providing},
+    swarm::{
+        context::Cx,
+        journal::DirectCommit,
+        providing::{Providing, Sake},
+    },
 };
 
 /// A mailbox.
@@ -36,15 +40,13 @@ impl Keeping {
     pub fn asked(&mut self, now: Now, peer: PeerId, token: u64, question: DirectQuestion, from: Option<&Multiaddr>) {
         // Whoever's id holds no key is nobody's recipient, and nothing is kept for it.
         let asker = Author::from_peer_id(&peer).unwrap_or(Author([0; 32]));
+        let from = Depositor(from.map_or(0, |address| neighbourhood(&address.to_string())));
         let input = match question {
             // Letters for ourselves are no mailbox's.
             DirectQuestion::Deliver(_) => return,
             DirectQuestion::Card(author) => Input::Card { token, author },
-            DirectQuestion::Deposit(envelopes) => {
-                let depositor = Depositor(from.map_or(0, |address| neighbourhood(&address.to_string())));
-                Input::Deposit { token, depositor, envelopes }
-            }
-            DirectQuestion::Register(card) => Input::Register { token, asker, card },
+            DirectQuestion::Deposit(envelopes) => Input::Deposit { token, depositor: from, envelopes },
+            DirectQuestion::Register(card) => Input::Register { token, asker, from, card },
             DirectQuestion::Collect { after } => Input::Collect { token, asker, after },
             DirectQuestion::Discard(ids) => Input::Discard { token, asker, ids },
         };
@@ -80,7 +82,7 @@ impl Keeping {
                     questions.answer(cx.behaviour, token, DirectAnswer::Unavailable);
                 }
                 Output::Serve { token, ids, more } => cx.reads.letters(token, &ids, more),
-                Output::Provide(author) => providing.add(cx.now, card_key(&author)),
+                Output::Provide(author) => providing.add(cx.now, card_key(&author), Sake::Others),
                 Output::StopProviding(author) => {
                     providing.remove(&mut cx.behaviour.kad, &card_key(&author));
                 }

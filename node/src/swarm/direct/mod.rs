@@ -3,10 +3,13 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `mod` | what the user, the network and the store say to the machines |
+//! | `mod` | what the network and the store say to the machines |
+//! | `wishes` | what the user says to them |
 //! | `machines` | the machines of one who writes and is written to |
 //! | `outputs` | what they want done, and the doing of it |
 //! | `callers`, `contacts` | users who wait for something, and the names that they gave |
+//! | `connected` | who is connected, and how many letters each may bring |
+//! | `arriving` | letters from mailboxes that wait to be opened |
 //! | `keeping` | letters kept for others |
 //! | `questions` | questions under way, both ways |
 //! | `shelf`, `restore` | what is kept, as entries of tables, and read back |
@@ -14,7 +17,9 @@
 //! | `anonymous` | questions under an identity made for each |
 
 mod anonymous;
+mod arriving;
 mod callers;
+mod connected;
 mod contacts;
 mod finding;
 mod keeping;
@@ -23,20 +28,18 @@ mod outputs;
 mod questions;
 mod restore;
 mod shelf;
+mod wishes;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use libp2p::{Multiaddr, PeerId, kad, request_response};
 use proto::{
     direct::{
         collecting,
         finding::mailboxes_key,
-        inbox::{self, ReadThrough, Source},
-        keys,
-        message::{DirectAnswer, DirectQuestion, Refusal},
+        inbox::{self, Source},
+        letter::Envelope,
+        message::{DirectAnswer, DirectQuestion, MAX_QUESTION_BYTES, Refusal},
         outbox,
     },
     ids::{Author, LogId},
@@ -48,7 +51,9 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use self::{
     anonymous::Asker as AnonymousAsker,
+    arriving::Arriving,
     callers::Callers,
+    connected::Connected,
     contacts::Contacts,
     finding::{Finding, Wanted},
     keeping::Keeping,
@@ -65,15 +70,10 @@ use super::{
     DirectSettings,
     context::Cx,
     journal::{DirectCommit, Written},
-    providing::Providing,
+    providing::{Providing, Sake},
     reads::Letters,
 };
-use crate::{
-    handle::{Answer, CallError},
-    letters::records::{self, Place},
-    model::{DirectMessage, MailboxStatus},
-    store::StoreError,
-};
+use crate::{handle::CallError, model::MailboxStatus, store::StoreError};
 
 /// What direct messages are made of.
 pub struct Config {
@@ -107,7 +107,8 @@ pub struct Direct {
     providing: Providing,
     anonymous: Anonymous,
     contacts: Contacts,
-    connected: BTreeSet<PeerId>,
+    connected: Connected,
+    arriving: Arriving,
     /// What was not taken, by reason.
     refused: BTreeMap<inbox::NotTaken, u64>,
 }
@@ -118,7 +119,7 @@ impl Direct {
         let Config { signer, own, verifier, own_log, settings, anonymous, mut rng } = config;
         let mut providing = Providing::new(now);
         if settings.mailbox.is_some() {
-            providing.add(now, mailboxes_key());
+            providing.add(now, mailboxes_key(), Sake::Own);
         }
         let Restored { keys, people, streams, outbox, places, next_place, latest: _, contacts, mailbox } = restored;
         let keeper = |settings| Keeping::new(now, settings, Arc::clone(&verifier), mailbox);
@@ -133,7 +134,8 @@ impl Direct {
             providing,
             anonymous,
             contacts: Contacts::new(contacts),
-            connected: BTreeSet::new(),
+            connected: Connected::default(),
+            arriving: Arriving::default(),
             refused: BTreeMap::new(),
             machines: Machines::new(
                 now,
@@ -143,120 +145,12 @@ impl Direct {
         }
     }
 
-    // ---- what the user wants
-
-    /// Writes to somebody.
-    pub fn write(&mut self, cx: &mut Cx, to: Author, text: String, answer: Answer<DirectMessage>) {
-        let refused = match self.machines.outbox.check_text(to, &text) {
-            Err(error) => Some(CallError::NotWritten(error)),
-            // Of what became of it, strangers could not tell us.
-            Ok(()) => (!self.machines.inbox.has_room_for(&to)).then_some(CallError::TooManyPeople),
-        };
-        if let Some(error) = refused {
-            // The caller may have gone.
-            let _ = answer.send(Err(error));
-            return;
-        }
-        self.make_known(cx, to);
-        let token = self.callers.writes(callers::Writer::User(answer));
-        self.machines.outbox.handle(cx.now, outbox::Input::Write { token, to, text, attachments: Vec::new() });
-        self.drain(cx);
-    }
-
-    /// A room writes to somebody.
-    pub fn write_for_room(&mut self, cx: &mut Cx, room_token: u64, to: Author, text: String) {
-        self.make_known(cx, to);
-        let token = self.callers.writes(callers::Writer::Room(room_token));
-        self.machines.outbox.handle(cx.now, outbox::Input::Write { token, to, text, attachments: Vec::new() });
-        self.drain(cx);
-    }
-
-    /// Whoever we write to may answer.
-    fn make_known(&mut self, cx: &mut Cx, who: Author) {
-        if who != self.owner && !self.machines.inbox.person(&who).known {
-            self.note(cx, who, inbox::Input::Known(who), None);
-        }
-    }
-
-    /// The user has read so much of somebody.
-    pub fn mark_read(&mut self, cx: &mut Cx, from: Author, mut read: Vec<ReadThrough>, answer: Answer<()>) {
-        let Some(last) = read.pop() else {
-            // The caller may have gone.
-            let _ = answer.send(Ok(()));
-            return;
-        };
-        for through in read {
-            self.note(cx, from, inbox::Input::Read { from, through }, None);
-        }
-        // It is durable after all others.
-        self.note(cx, from, inbox::Input::Read { from, through: last }, Some(answer));
-        self.drain(cx);
-    }
-
-    /// The user throws a stranger's letters away.
-    pub fn dismiss(&mut self, cx: &mut Cx, who: Author, letters: Vec<Place>, answer: Answer<()>) {
-        let person = self.machines.inbox.person(&who);
-        if person.known || person.blocked {
-            // The caller may have gone.
-            let _ = answer.send(Err(CallError::NoStranger));
-            return;
-        }
-        // In the same batch as what the inbox forgets.
-        let entries = letters.into_iter().flat_map(|place| records::forget_letter(&who, place));
-        entries.for_each(|entry| cx.journal.entry(entry, None));
-        self.note(cx, who, inbox::Input::Dismiss(who), Some(answer));
-        self.drain(cx);
-    }
-
-    /// The user wants nothing from somebody, or something again.
-    pub fn block(&mut self, cx: &mut Cx, who: Author, blocked: bool, answer: Answer<()>) {
-        let input = if blocked { inbox::Input::Block(who) } else { inbox::Input::Unblock(who) };
-        self.note(cx, who, input, Some(answer));
-        self.drain(cx);
-    }
-
-    /// The user gives somebody a name, or takes it away.
-    pub fn name(&mut self, cx: &mut Cx, who: Author, name: Option<String>, answer: Answer<()>) {
-        if name.is_some() && !self.machines.inbox.has_room_for(&who) {
-            // The caller may have gone.
-            let _ = answer.send(Err(CallError::TooManyPeople));
-            return;
-        }
-        if name.is_some() {
-            self.make_known(cx, who);
-        }
-        let entry = self.contacts.name(who, name);
-        cx.journal.entry(entry, Some(answer));
-        self.drain(cx);
-    }
-
-    /// The user wants a new key.
-    pub fn rotate(&mut self, cx: &mut Cx, answer: Answer<()>) {
-        self.callers.rotates(self.machines.keys.card().map(|card| card.card.key), answer);
-        self.machines.keys.handle(cx.now, keys::Input::RotateNow);
-        self.drain(cx);
-    }
-
-    /// Something that the inbox answers with [`inbox::Output::Noted`] or [`inbox::Output::NotNoted`], the latter perhaps at once.
-    fn note(&mut self, cx: &mut Cx, who: Author, input: inbox::Input, answer: Option<Answer<()>>) {
-        // What is said before this is somebody else's.
-        self.drain_inbox(cx);
-        self.machines.inbox.handle(cx.now, &self.machines.keys, input);
-        self.callers.notes(who, answer);
-        while let Some(output) = self.machines.inbox.poll_output() {
-            match output {
-                inbox::Output::NotNoted(of) if of == who => self.callers.refuse_last(&who),
-                output => self.inbox_output(cx, output),
-            }
-        }
-    }
-
     // ---- what the network says
 
     /// The first connection to a peer.
     pub fn connected(&mut self, cx: &mut Cx, peer: PeerId) {
         self.finding.connected(cx.now);
-        self.connected.insert(peer);
+        self.connected.up(peer);
         if let Some(author) = Author::from_peer_id(&peer) {
             self.machines.outbox.handle(cx.now, outbox::Input::PeerUp(author));
         }
@@ -272,7 +166,7 @@ impl Direct {
 
     /// The last connection to a peer ended.
     pub fn disconnected(&mut self, cx: &mut Cx, peer: PeerId) {
-        self.connected.remove(&peer);
+        self.connected.down(&peer);
         self.questions.forget_gone();
         if let Some(author) = Author::from_peer_id(&peer) {
             self.machines.outbox.handle(cx.now, outbox::Input::PeerDown(author));
@@ -335,9 +229,17 @@ impl Direct {
         use request_response::{Event, Message};
         match event {
             Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
-                // The way back is dropped: garbage gets no answer.
-                let question = request.map_err(|error| (peer, error))?;
-                if let Some(token) = self.questions.asked(cx.behaviour, peer, request_id, channel) {
+                let question = match request {
+                    Ok(question) => question,
+                    // Only a mailbox takes as much, and this is none.
+                    Err(DecodeError::TooLong { len, .. }) if len <= MAX_QUESTION_BYTES => {
+                        Questions::refuse(cx.behaviour, channel, Refusal::NotWanted);
+                        return Ok(());
+                    }
+                    // The way back is dropped: garbage gets no answer.
+                    Err(error) => return Err((peer, error)),
+                };
+                if let Some(token) = self.questions.asked(cx.behaviour, (peer, &question), request_id, channel) {
                     self.asked(cx, peer, token, question, from);
                 }
             }
@@ -382,22 +284,10 @@ impl Direct {
         self.drain(cx);
     }
 
-    /// Whether nothing that this peer sends need be looked at.
-    fn refuses(&self, peer: &PeerId) -> bool {
-        Author::from_peer_id(peer).is_some_and(|author| self.machines.inbox.refuses(&author))
-    }
-
     /// A peer asks; the answer goes to `token`.
     fn asked(&mut self, cx: &mut Cx, peer: PeerId, token: u64, question: DirectQuestion, from: Option<&Multiaddr>) {
-        if matches!(question, DirectQuestion::Deliver(_)) && self.refuses(&peer) {
-            *self.refused.entry(inbox::NotTaken::Blocked).or_default() += 1;
-            return self.questions.answer(cx.behaviour, token, DirectAnswer::Refused(Refusal::NotWanted));
-        }
         match question {
-            DirectQuestion::Deliver(envelope) => {
-                let source = Source::Direct { peer, token };
-                self.machines.inbox.handle(cx.now, &self.machines.keys, inbox::Input::Envelope { source, envelope });
-            }
+            DirectQuestion::Deliver(envelope) => self.brought(cx, peer, token, envelope),
             DirectQuestion::Card(author) if author == self.owner => {
                 let card = self.machines.keys.card().cloned();
                 self.questions.answer(cx.behaviour, token, DirectAnswer::Card(card));
@@ -413,12 +303,28 @@ impl Direct {
         self.drain(cx);
     }
 
+    /// A peer brings a letter for us.
+    fn brought(&mut self, cx: &mut Cx, peer: PeerId, token: u64, envelope: Envelope) {
+        let known = Author::from_peer_id(&peer).is_some_and(|author| self.machines.inbox.person(&author).known);
+        if self.connected.admits_letter(cx.now, &peer, known) {
+            self.open(cx, Source::Direct { peer, token }, envelope);
+        } else {
+            *self.refused.entry(inbox::NotTaken::TooOften).or_default() += 1;
+            self.questions.answer(cx.behaviour, token, DirectAnswer::Unavailable);
+        }
+    }
+
+    fn open(&mut self, cx: &Cx, source: Source, envelope: Envelope) {
+        self.machines.inbox.handle(cx.now, &self.machines.keys, inbox::Input::Envelope { source, envelope });
+    }
+
     // ---- the store
 
     /// The store answered.
     pub fn written(&mut self, cx: &mut Cx, written: &Written) {
         let failed = written.result.is_err();
         self.machines.written(cx.now, written);
+        self.contacts.written(written);
         let mailbox = written.direct.iter().rev().find_map(|commit| match commit {
             DirectCommit::Mailbox(commit) => Some(*commit),
             _ => None,
@@ -443,7 +349,9 @@ impl Direct {
     /// When [`Direct::timeout`] is to be called.
     pub fn deadline(&self) -> Option<Deadline> {
         let keeping = self.keeping.as_ref().and_then(Keeping::deadline);
-        let all = [self.machines.deadline(), keeping, self.finding.deadline(), self.providing.deadline()];
+        // At once, after what others have waiting.
+        let arriving = (!self.arriving.is_empty()).then_some(Deadline(0));
+        let all = [arriving, self.machines.deadline(), keeping, self.finding.deadline(), self.providing.deadline()];
         all.into_iter().flatten().min()
     }
 
@@ -455,6 +363,9 @@ impl Direct {
         }
         self.finding.turn(cx.now, &mut cx.behaviour.kad);
         self.providing.turn(cx.now, &mut cx.behaviour.kad);
+        for (mailbox, envelope) in self.arriving.take_turn() {
+            self.open(cx, Source::Mailbox { mailbox: mailbox.to_bytes(), id: envelope.id() }, envelope);
+        }
         self.drain(cx);
     }
 

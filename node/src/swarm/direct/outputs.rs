@@ -12,15 +12,7 @@
 
 use libp2p::PeerId;
 use proto::{
-    direct::{
-        card::Mailbox,
-        collecting,
-        inbox::{self, Source},
-        keys,
-        letter::Letter,
-        message::DirectQuestion,
-        outbox,
-    },
+    direct::{card::Mailbox, collecting, inbox, keys, letter::Letter, message::DirectQuestion, outbox},
     offence::Offence,
 };
 
@@ -191,10 +183,7 @@ impl Direct {
                 self.questions.ask(cx.behaviour, mailbox, Asker::Collector(request), question);
             }
             Output::Chosen(mailboxes) => self.machines.keys.handle(cx.now, keys::Input::Mailboxes(mailboxes)),
-            Output::Came { mailbox, envelope } => {
-                let source = Source::Mailbox { mailbox: mailbox.to_bytes(), id: envelope.id() };
-                self.machines.inbox.handle(cx.now, &self.machines.keys, inbox::Input::Envelope { source, envelope });
-            }
+            Output::Came { mailbox, envelope } => self.arriving.push(mailbox, envelope),
         }
     }
 }

@@ -9,7 +9,7 @@ use libp2p::{
 use proto::{
     direct::{
         collecting,
-        message::{DirectAnswer, DirectQuestion},
+        message::{DirectAnswer, DirectQuestion, Refusal},
         outbox,
     },
     wire::DecodeError,
@@ -20,9 +20,44 @@ use crate::swarm::{
     ways_back::{Limits, WayBack, WaysBack},
 };
 
-/// Questions about letters whose answer is not yet sent: of one peer twice what an outbox asks at a time. Answers are small, but for
-/// letters that are collected, which the reads from the store bound.
+/// Questions about letters whose answer is not yet sent, but for [`COLLECTS`]: of one peer twice what an outbox asks at a time. Answers
+/// are small. Further ones are answered "unavailable".
 const INBOUND: Limits = Limits { per_peer: 2 * outbox::WINDOW, total: 512 };
+
+/// Questions for letters that are kept whose answer is not yet sent. An answer of up to 768 KiB stays in memory until it is read or has
+/// timed out: 24 MiB of all peers. A collector asks for one page at a time; over another connection the next question may come
+/// before it is told here that the last page is sent, hence 2. Further ones are answered "unavailable", and nobody else's
+/// question suffers.
+const COLLECTS: Limits = Limits { per_peer: 2, total: 32 };
+
+/// Questions that are limited apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Answered with letters.
+    Collect,
+    /// Answered with little.
+    Other,
+}
+
+impl Kind {
+    fn of(question: &DirectQuestion) -> Self {
+        match question {
+            DirectQuestion::Collect { .. } => Self::Collect,
+            DirectQuestion::Deliver(_)
+            | DirectQuestion::Card(_)
+            | DirectQuestion::Deposit(_)
+            | DirectQuestion::Register(_)
+            | DirectQuestion::Discard(_) => Self::Other,
+        }
+    }
+
+    fn limits(self) -> Limits {
+        match self {
+            Self::Collect => COLLECTS,
+            Self::Other => INBOUND,
+        }
+    }
+}
 
 /// What request-response tells of them.
 pub type Event = request_response::Event<Result<DirectQuestion, DecodeError>, Result<DirectAnswer, DecodeError>>;
@@ -40,12 +75,12 @@ pub enum Asker {
 pub struct Questions {
     /// Bounded by the machines.
     outbound: BTreeMap<OutboundRequestId, Asker>,
-    inbound: WaysBack<DirectAnswer>,
+    inbound: WaysBack<DirectAnswer, Kind>,
 }
 
 impl Default for Questions {
     fn default() -> Self {
-        Self { outbound: BTreeMap::new(), inbound: WaysBack::new(INBOUND) }
+        Self { outbound: BTreeMap::new(), inbound: WaysBack::new(Kind::limits) }
     }
 }
 
@@ -65,17 +100,23 @@ impl Questions {
     pub fn asked(
         &mut self,
         behaviour: &mut Behaviour,
-        peer: PeerId,
+        (peer, question): (PeerId, &DirectQuestion),
         id: InboundRequestId,
         way_back: WayBack<DirectAnswer>,
     ) -> Option<u64> {
         self.inbound
-            .keep(peer, id, way_back)
+            .keep(Kind::of(question), peer, id, way_back)
             .map_err(|way_back| {
                 // Gone already, if this fails.
                 let _ = behaviour.direct.send_response(way_back, Ok(DirectAnswer::Unavailable));
             })
             .ok()
+    }
+
+    /// Answers a question at once that is not even looked at.
+    pub fn refuse(behaviour: &mut Behaviour, way_back: WayBack<DirectAnswer>, refusal: Refusal) {
+        // Gone already, if this fails.
+        let _ = behaviour.direct.send_response(way_back, Ok(DirectAnswer::Refused(refusal)));
     }
 
     /// Answers. A peer that is gone by now has no use for it.
@@ -96,3 +137,6 @@ impl Questions {
         self.inbound.forget_gone();
     }
 }
+
+#[cfg(test)]
+mod tests;

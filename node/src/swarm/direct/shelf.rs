@@ -22,17 +22,24 @@ pub struct Shelf {
     next: u64,
     /// By recipient and number.
     places: BTreeMap<(Author, u64), Place>,
+    /// Letters to go with what is forgotten of their authors. As many as there are calls, which are bounded.
+    dismissed: BTreeMap<Author, Vec<Place>>,
 }
 
 impl Shelf {
     /// Of a node whose next letter comes to the place `next`.
     pub fn new(next: u64, places: BTreeMap<(Author, u64), Place>) -> Self {
-        Self { next, places }
+        Self { next, places, dismissed: BTreeMap::new() }
     }
 
     /// Nothing more happens to a letter of ours.
     pub fn settled(&mut self, to: Author, seq: u64) {
         self.places.remove(&(to, seq));
+    }
+
+    /// When an author is forgotten next, these letters of it go too.
+    pub fn dismiss(&mut self, who: Author, letters: Vec<Place>) {
+        self.dismissed.insert(who, letters);
     }
 
     /// What an outbox wants kept.
@@ -76,7 +83,9 @@ impl Shelf {
             Record::Forget(who) => {
                 let streams = inbox.streams(&who).into_iter();
                 let streams = streams.map(|id| remove(Table::Received, author_key(&who, id.0)));
-                streams.chain([remove(Table::People, who.0)]).collect()
+                let letters = self.dismissed.remove(&who).into_iter().flatten();
+                let letters = letters.flat_map(|place| records::forget_letter(&who, place));
+                streams.chain([remove(Table::People, who.0)]).chain(letters).collect()
             }
         });
         entries.collect()

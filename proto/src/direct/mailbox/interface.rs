@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    MAX_BYTES, MAX_DEPOSITOR_BYTES, MAX_DEPOSITOR_LETTERS, MAX_LETTERS, MAX_RECIPIENT_BYTES, MAX_RECIPIENT_LETTERS,
-    MAX_RECIPIENTS,
+    MAX_BYTES, MAX_DEPOSITOR_BYTES, MAX_DEPOSITOR_LETTERS, MAX_LETTERS, MAX_NEIGHBOURHOOD_RECIPIENTS,
+    MAX_RECIPIENT_BYTES, MAX_RECIPIENT_LETTERS, MAX_RECIPIENTS,
 };
 use crate::{
     direct::{
@@ -23,6 +23,8 @@ pub use crate::commits::CommitId;
 pub struct Settings {
     /// Recipients registered.
     pub recipients: usize,
+    /// Recipients registered from one neighbourhood.
+    pub neighbourhood_recipients: usize,
     /// Letters kept for one recipient.
     pub recipient_letters: u64,
     /// Bytes of letters kept for one recipient.
@@ -41,6 +43,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             recipients: MAX_RECIPIENTS,
+            neighbourhood_recipients: MAX_NEIGHBOURHOOD_RECIPIENTS,
             recipient_letters: MAX_RECIPIENT_LETTERS,
             recipient_bytes: MAX_RECIPIENT_BYTES,
             depositor_letters: MAX_DEPOSITOR_LETTERS,
@@ -60,7 +63,8 @@ pub struct Config {
     pub verifier: Arc<dyn Verifier>,
 }
 
-/// Where letters come from, as far as quotas go: a neighbourhood of the internet. The driver's number; depositors are nameless.
+/// Where letters and registrations come from, as far as quotas go: a neighbourhood of the internet. The driver's number; depositors are
+/// nameless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Depositor(
     /// The number. It must mean the same after a restart.
@@ -91,6 +95,8 @@ pub struct Registration {
     pub card: SignedCard,
     /// When it lapses, by the mailbox's own clock.
     pub until_ms: u64,
+    /// Where it counts.
+    pub from: Depositor,
 }
 
 /// What the store holds. The order does not matter.
@@ -112,6 +118,8 @@ pub enum Input {
         token: u64,
         /// Who.
         asker: Author,
+        /// Where it is.
+        from: Depositor,
         /// The asker's card.
         card: SignedCard,
     },

@@ -105,9 +105,9 @@ impl Keeper {
     pub fn handle(&mut self, now: Now, input: Input) {
         self.clock.advance(now);
         match input {
-            Input::Register { token, asker, card } => {
+            Input::Register { token, asker, from, card } => {
                 if self.admits(now, token, asker) {
-                    self.register(token, asker, card);
+                    self.register(token, asker, from, card);
                 }
             }
             Input::Deposit { token, depositor, envelopes } => {
@@ -164,14 +164,19 @@ impl Keeper {
 
     // ---- questions
 
-    fn register(&mut self, token: u64, asker: Author, card: SignedCard) {
+    fn register(&mut self, token: u64, asker: Author, from: Depositor, card: SignedCard) {
         if card.card.owner != asker || card.verify(&*self.verifier).is_err() {
             return self.refuse(token, NotTaken::Invalid);
         }
         let before = self.registry.get(&asker);
-        if before.is_none() && self.registry.len() >= self.settings.recipients {
-            return self.refuse(token, NotTaken::Full);
-        }
+        let has_room = self.registry.count_from(from) < self.settings.neighbourhood_recipients;
+        let from = match before {
+            None if !has_room || self.registry.len() >= self.settings.recipients => {
+                return self.refuse(token, NotTaken::Full);
+            }
+            Some(before) if !has_room => before.from,
+            _ => from,
+        };
         if self.commits.is_full() {
             return self.unavailable(token);
         }
@@ -184,7 +189,8 @@ impl Keeper {
                 card
             }
         };
-        let registration = Registration { card: newest, until_ms: self.clock.at_ms().saturating_add(KEEP_MS) };
+        let until_ms = self.clock.at_ms().saturating_add(KEEP_MS);
+        let registration = Registration { card: newest, until_ms, from };
         batch.changes.push(Change::Registered(registration.clone()));
         let before = self.registry.set(asker, Some(registration));
         batch.done.push(Done::Registered { owner: asker, before });

@@ -37,6 +37,7 @@
 //! | bound | value | when it is reached |
 //! |---|---|---|
 //! | [`MAX_RECIPIENTS`] registered | 10,000 | further ones are refused: `Full` |
+//! | [`MAX_NEIGHBOURHOOD_RECIPIENTS`] of them from one neighbourhood | 1,000 | the same; those registered may renew |
 //! | [`MAX_RECIPIENT_LETTERS`], [`MAX_RECIPIENT_BYTES`] for one recipient | 20,000, 128 MiB | `Full` |
 //! | [`MAX_DEPOSITOR_LETTERS`], [`MAX_DEPOSITOR_BYTES`] from one depositor | 12,000, 64 MiB | `Full`, until some expire or are discarded |
 //! | [`MAX_LETTERS`], [`MAX_BYTES`] in all | 200,000, 1 GiB | `Full` |
@@ -66,6 +67,11 @@ use crate::{clock, rate::Rate};
 
 /// Recipients registered. Their cards are in memory: 40 MB if all were as large as cards may be.
 pub const MAX_RECIPIENTS: usize = 10_000;
+
+/// Recipients registered from one neighbourhood: names cost nothing, so that else whoever makes itself enough of them would close a
+/// mailbox to everybody for as long as registrations last. A recipient counts where it registered last, if there was room for it
+/// there, and else where it counted before.
+pub const MAX_NEIGHBOURHOOD_RECIPIENTS: usize = 1_000;
 
 /// Letters kept for one recipient: a busy month's. Nobody else's letters suffer when a recipient never comes back.
 pub const MAX_RECIPIENT_LETTERS: u64 = 20_000;

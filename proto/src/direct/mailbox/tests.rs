@@ -92,6 +92,27 @@ fn recipients_over_the_quota_are_refused_and_those_registered_may_renew() {
 }
 
 #[test]
+fn one_neighbourhood_cannot_close_the_mailbox_to_others_and_counts_only_those_that_are_registered() {
+    let mut house = House::new(2, Settings { neighbourhood_recipients: 2, ..Settings::default() });
+    let away = Depositor(2);
+    let taken = |outputs: Vec<Output>| outputs.contains(&answered(DirectAnswer::Registered { for_ms: KEEP_MS })[0]);
+    assert_eq!(house.register(3, card(3, 1)), refused(Refusal::Full));
+    assert!(taken(house.register_from(away, 3, card(3, 1))));
+    // Whoever is registered may renew, also where it has moved to.
+    assert!(taken(house.register(1, card(1, 2))) && taken(house.register(3, card(3, 2))));
+    assert!(taken(house.register_from(away, 1, card(1, 3))));
+    assert_eq!(house.register_from(away, 4, card(4, 1)), refused(Refusal::Full));
+    // Where it has left, there is room again; also after a restart.
+    house.keeper = house.store.open(house.now, Settings { neighbourhood_recipients: 2, ..Settings::default() });
+    house.outputs();
+    assert_eq!(house.register_from(away, 4, card(4, 1)), refused(Refusal::Full));
+    assert!(taken(house.register(4, card(4, 1))));
+    assert_eq!(house.register(5, card(5, 1)), refused(Refusal::Full));
+    house.pass(KEEP_MS);
+    assert!(taken(house.register(5, card(5, 1))));
+}
+
+#[test]
 fn nothing_is_answered_before_it_is_durable_and_a_letter_under_way_is_not_served() {
     let mut house = House::new(1, Settings::default());
     let letters = envelopes(1, 0..2);
@@ -115,8 +136,8 @@ fn when_the_store_fails_all_under_way_is_undone_and_everybody_hears_so() {
     let before: Vec<StoredLetter> = house.keeper.index.iter().copied().collect();
     house.tell(Input::Deposit { token: 1, depositor: HOME, envelopes: new.clone() });
     house.tell(Input::Discard { token: 2, asker: author(1), ids: ids(&[old, new].concat()) });
-    house.tell(Input::Register { token: 3, asker: author(1), card: card(1, 9) });
-    house.tell(Input::Register { token: 4, asker: author(2), card: card(2, 9) });
+    house.tell(Input::Register { token: 3, asker: author(1), from: HOME, card: card(1, 9) });
+    house.tell(Input::Register { token: 4, asker: author(2), from: HOME, card: card(2, 9) });
     house.store.fail();
     let unavailable = |token| Output::Answer { token, answer: DirectAnswer::Unavailable };
     assert_eq!(house.tell(Input::PersistFailed), [1, 2, 3, 4].map(unavailable));
@@ -309,7 +330,7 @@ fn while_the_disk_is_behind_nothing_more_is_taken_in_and_letters_are_served_stil
     assert!((MAX_COMMITTING_BYTES..MAX_COMMITTING_BYTES + MAX_BATCH_BYTES as u64).contains(&load.committing_bytes));
     let unavailable = answered(DirectAnswer::Unavailable);
     assert_eq!(house.tell(Input::Discard { token: 7, asker: author(1), ids: Vec::new() }), unavailable);
-    assert_eq!(house.tell(Input::Register { token: 7, asker: author(1), card: card(1, 2) }), unavailable);
+    assert_eq!(house.tell(Input::Register { token: 7, asker: author(1), from: HOME, card: card(1, 2) }), unavailable);
     assert_eq!(house.collect(1, None)[..1], served(ids(&envelopes(1, 0..1)), false));
     assert_eq!(house.deposit(HOME, batch(taken + 1)), deposited(20));
 }

@@ -78,7 +78,7 @@ impl Post {
         let depositor = Depositor(u64::from(asker.0[0]));
         let input = match question {
             DirectQuestion::Deposit(envelopes) => Input::Deposit { token, depositor, envelopes },
-            DirectQuestion::Register(card) => Input::Register { token, asker, card },
+            DirectQuestion::Register(card) => Input::Register { token, asker, from: depositor, card },
             DirectQuestion::Collect { after } => Input::Collect { token, asker, after },
             DirectQuestion::Discard(ids) => Input::Discard { token, asker, ids },
             DirectQuestion::Card(author) => Input::Card { token, author },

@@ -44,7 +44,11 @@ impl House {
     }
 
     pub fn register(&mut self, asker: u8, card: SignedCard) -> Vec<Output> {
-        self.done(Input::Register { token: 7, asker: author(asker), card })
+        self.register_from(HOME, asker, card)
+    }
+
+    pub fn register_from(&mut self, from: Depositor, asker: u8, card: SignedCard) -> Vec<Output> {
+        self.done(Input::Register { token: 7, asker: author(asker), from, card })
     }
 
     pub fn deposit(&mut self, depositor: Depositor, envelopes: Vec<Envelope>) -> Vec<Output> {

@@ -10,6 +10,7 @@ use super::*;
 const RECIPIENTS: u8 = 4;
 const SMALL: Settings = Settings {
     recipients: 3,
+    neighbourhood_recipients: 2,
     recipient_letters: 8,
     recipient_bytes: 4_000,
     depositor_letters: 12,
@@ -21,22 +22,30 @@ const SMALL: Settings = Settings {
 /// Something that happens. Recipients, letters and depositors are numbered.
 #[derive(Debug, Clone)]
 enum Step {
-    Register(u8, u64),
+    /// Who, from where, and the time of the card.
+    Register(u8, u64, u64),
     Deposit(u64, Vec<u64>),
     Collect(u8, Option<u64>),
     Discard(u8, Vec<u64>),
     Persist(usize),
     PersistFailed,
-    Crash { written: usize },
-    Pass { hours: u64 },
-    Leap { hours: u64, back: bool },
+    Crash {
+        written: usize,
+    },
+    Pass {
+        hours: u64,
+    },
+    Leap {
+        hours: u64,
+        back: bool,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let recipient = 1..=RECIPIENTS;
     let letters = || prop::collection::vec(0u64..40, 1..7);
     let step = prop_oneof![
-        4 => (recipient.clone(), 0u64..5).prop_map(|(n, issued)| Step::Register(n, issued)),
+        4 => (recipient.clone(), 0u64..2, 0u64..5).prop_map(|(n, from, issued)| Step::Register(n, from, issued)),
         8 => (0u64..3, letters()).prop_map(|(from, letters)| Step::Deposit(from, letters)),
         4 => (recipient.clone(), prop::option::of(0u64..40)).prop_map(|(n, after)| Step::Collect(n, after)),
         4 => (recipient, letters()).prop_map(|(n, letters)| Step::Discard(n, letters)),
@@ -116,9 +125,9 @@ impl World {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Register(n, issued) => {
-                let (asker, card) = (author(n), card(n, issued));
-                self.ask(Asked::Register(n), |token| Input::Register { token, asker, card });
+            Step::Register(n, from, issued) => {
+                let (asker, from, card) = (author(n), Depositor(from), card(n, issued));
+                self.ask(Asked::Register(n), |token| Input::Register { token, asker, from, card });
             }
             Step::Deposit(from, numbers) => {
                 let envelopes: Vec<Envelope> = numbers.into_iter().map(letter).collect();
@@ -268,6 +277,11 @@ impl World {
         assert!(from.values().all(|usage| within(usage, SMALL.depositor_letters, SMALL.depositor_bytes)));
         assert!(within(&all, SMALL.letters, SMALL.bytes));
         assert!(self.store.registrations.len() <= SMALL.recipients);
+        let mut registered: BTreeMap<Depositor, usize> = BTreeMap::new();
+        for registration in self.store.registrations.values() {
+            *registered.entry(registration.from).or_default() += 1;
+        }
+        assert!(registered.values().all(|count| *count <= SMALL.neighbourhood_recipients));
     }
 
     /// Everybody comes and collects: each letter that was promised and may not be gone is there.
@@ -295,8 +309,8 @@ proptest! {
     fn no_promised_letter_is_lost_or_handed_to_anybody_else_and_the_index_is_what_the_store_holds(steps in steps()) {
         let mut world = World::new();
         // So that letters have somebody to be for from the beginning.
-        world.step(Step::Register(1, 0));
-        world.step(Step::Register(2, 0));
+        world.step(Step::Register(1, 0, 0));
+        world.step(Step::Register(2, 1, 0));
         for step in steps {
             world.step(step);
         }
