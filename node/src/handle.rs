@@ -47,7 +47,7 @@ pub enum CallError {
     #[error("the node is shutting down")]
     Stopped,
     /// The node is not in that room. The caller's to mend.
-    #[error("this node is not in the room '{0}'; join it first")]
+    #[error("this node is not in the room '{0}'; to come in: node join {0}")]
     NotInRoom(RoomName),
     /// The lobby cannot be left.
     #[error("every node is in the lobby; it cannot be left")]
@@ -71,7 +71,9 @@ pub enum CallError {
     #[error(transparent)]
     NotWritten(#[from] NotWritten),
     /// The contact's name cannot be used. The caller's to mend.
-    #[error("a contact's name has 1 to {MAX_CONTACT_NAME_BYTES} bytes and no control characters")]
+    #[error(
+        "a contact's name has 1 to {MAX_CONTACT_NAME_BYTES} bytes, no invisible characters, and is nothing like a peer id"
+    )]
     ContactName,
     /// So many keys were made lately that none may be forgotten yet.
     #[error("too many keys were made lately; try again in a few days")]
@@ -82,7 +84,10 @@ pub enum CallError {
     )]
     TooManyPeople,
     /// Who is named, blocked or was written to is none. The caller's to mend.
-    #[error("only strangers' messages can be thrown away: this is somebody whom you named, blocked or wrote to")]
+    #[error(
+        "only strangers' messages can be thrown away, and this is somebody whom you named, blocked or wrote to; to hear nothing more: node \
+         contact block PEER"
+    )]
     NoStranger,
     /// A private room cannot be made, joined or changed like that.
     #[error(transparent)]

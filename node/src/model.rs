@@ -124,7 +124,7 @@ pub struct Person {
     pub peer_id: String,
     /// The name that the user gave. Only contacts have one.
     pub contact: Option<String>,
-    /// The display names that this peer goes by in rooms now; not unique, not proven.
+    /// The display names that this peer goes by in rooms now, or went by when it was last seen there; not unique, not proven.
     pub names: Vec<String>,
     /// Whether it is no stranger: it has a name of the user's or was written to.
     pub known: bool,

@@ -4,17 +4,19 @@
 //! |---|---|
 //! | a full peer id | as that peer, also when nobody knows it |
 //! | the name that the user gave to a contact | before everything that others choose |
-//! | the display name of somebody who is in a room now; the end of a peer id as it is shown beside names ([`short_id`]); at least [`SURE_CHARS`] characters of a peer id's beginning | alike |
+//! | the display name of somebody who is in a room now, or was lately, or with whom messages were exchanged; the end of a peer id as it is shown beside names ([`short_id`]); at least [`SURE_CHARS`] characters of a peer id's beginning | alike |
 //! | at least [`PREFIX_CHARS`] characters of a peer id's beginning | last |
 //!
 //! Of the first line that fits anybody, it has to fit one alone. Names are compared without regard to case, peer ids with it. The `12D3KooW`
-//! with which all peer ids begin may be left out and does not count; if it is there, any number of characters will do.
+//! with which all peer ids begin may be left out and does not count; if it is there, any number of characters will do. What this program
+//! shows, `NAME (TAIL)` and `…TAIL`, can be given as it stands.
 //!
 //! A display name is free to choose. One that looks like a part of somebody else's peer id makes that part ambiguous, so that nobody
 //! gets what was meant for another by taking on such a name; and it never takes the place of a contact's name.
 
 use libp2p::PeerId;
 use proto::ids::Author;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::model::Person;
 
@@ -60,7 +62,8 @@ pub enum NobodyMeant {
     Oneself,
     /// Nobody is known by it.
     #[error(
-        "{0:?} is nobody known here; give the full peer id (12D3KooW…), or see who is known with: node contact list --all"
+        "{0:?} is nobody known here, and names of people who are away are not known for long; give the full peer id (12D3KooW…), or see who \
+         is known with: node contact list --all"
     )]
     Unknown(String),
     /// More than one is.
@@ -104,6 +107,9 @@ pub fn find(text: &str, people: &[Person], own: Own) -> Result<PeerId, NobodyMea
     if let Some(peer) = in_full(text)? {
         return if peer.to_string() == own.peer_id { Err(NobodyMeant::Oneself) } else { Ok(peer) };
     }
+    if let Some(person) = as_shown(text, people) {
+        return person.peer_id.parse().map_err(|_| NobodyMeant::Unknown(repeated(text)));
+    }
     let name = folded(text);
     let named = |person: &Person| person.contact.as_deref().is_some_and(|contact| folded(contact) == name);
     let seems = |person: &Person| {
@@ -127,15 +133,40 @@ pub fn find(text: &str, people: &[Person], own: Own) -> Result<PeerId, NobodyMea
     Err(if ourselves { NobodyMeant::Oneself } else { NobodyMeant::Unknown(repeated(text)) })
 }
 
+/// The one person who is shown as this text: by a name that others chose, or none, and the end of a peer id.
+fn as_shown<'a>(text: &str, people: &'a [Person]) -> Option<&'a Person> {
+    let (name, tail) = match text.strip_prefix('…') {
+        Some(tail) => (None, tail),
+        None => text.strip_suffix(')')?.rsplit_once(" (").map(|(name, tail)| (Some(folded(name)), tail))?,
+    };
+    let is_meant = |person: &&Person| {
+        short_id(&person.peer_id) == tail
+            && name.as_ref().is_none_or(|name| person.names.iter().any(|shown| folded(shown) == *name))
+    };
+    let mut meant = people.iter().filter(is_meant);
+    meant.next().filter(|_| meant.next().is_none())
+}
+
+/// Whether a contact may have that name: one that could be read as a peer id, or that looks like another, would mislead its user.
+pub fn may_name(name: &str) -> bool {
+    let looks_like_an_id = name.starts_with(COMMON_PREFIX) || name.parse::<PeerId>().is_ok();
+    !looks_like_an_id && name != "-" && name.chars().all(|c| !c.is_control() && !is_invisible(c))
+}
+
+/// Characters that take no place or turn the direction: with them, two names look the same and are not.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// The contact of that name, if there is one.
 pub fn contact<'a>(name: &str, people: &'a [Person]) -> Option<&'a Person> {
     let name = folded(name.trim());
     people.iter().find(|person| person.contact.as_deref().is_some_and(|contact| folded(contact) == name))
 }
 
-/// A name without regard to case.
+/// A name without regard to case, and to how its characters are put together.
 fn folded(name: &str) -> String {
-    name.to_lowercase()
+    name.nfc().collect::<String>().to_lowercase()
 }
 
 /// Whether a peer id begins with `text`, which is at least so long, not counting what all have in common. One that begins with that can only
@@ -238,6 +269,26 @@ mod tests {
         }
         assert_eq!(meant("  ", &people), Err(NobodyMeant::Empty));
         is_ambiguous("12D3KooW", &people, &[1, 2]);
+    }
+
+    #[test]
+    fn what_this_program_shows_of_somebody_can_be_given_as_it_stands() {
+        let people = [person(1, None, &["Ro\u{301}bert"]), person(2, None, &["Ro\u{301}bert"]), person(3, None, &[])];
+        let tail = |secret| short_id(&peer(secret).to_string()).to_owned();
+        assert_eq!(meant(&format!("R\u{f3}bert ({})", tail(2)), &people), Ok(peer(2)));
+        assert_eq!(meant(&format!("…{}", tail(3)), &people), Ok(peer(3)));
+        is_ambiguous("r\u{f3}bert", &people, &[1, 2]);
+        let anothers = format!("Eve ({})", tail(2));
+        assert!(matches!(meant(&anothers, &people), Err(NobodyMeant::Unknown(_))));
+    }
+
+    #[test]
+    fn no_contact_is_called_what_could_be_read_as_a_peer_id_or_not_be_seen() {
+        let id = peer(1).to_string();
+        for name in [&id, &id[..12], "12D3KooW", "-", "a\u{200b}da", "\u{202e}ada", "a\nda"] {
+            assert!(!may_name(name), "{name:?}");
+        }
+        assert!(["Ada", "J\u{fc}rgen 🦊", "12 monkeys"].into_iter().all(may_name));
     }
 
     #[test]

@@ -138,7 +138,9 @@ impl Session {
             Entry::History(count) => self.show_recent(count).await?,
             _ => {
                 let name = self.names.get(&self.peer);
-                return Err(Failure::Usage(format!("this prompt is for {name} alone; for rooms there is: node chat")));
+                return Err(Failure::Usage(format!(
+                    "this prompt is for {name} alone; for rooms and other people there is node chat, and node inbox in another terminal"
+                )));
             }
         }
         Ok(())

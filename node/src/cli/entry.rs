@@ -92,6 +92,9 @@ impl Entry {
         let count = || match rest.parse() {
             _ if rest.is_empty() => Ok(HISTORY_MESSAGES),
             Ok(count) if count > 0 => Ok(count),
+            _ if name == "inbox" => Err(format!(
+                "how many messages? /inbox {HISTORY_MESSAGES}; those of one person: node inbox --peer NAME"
+            )),
             _ => Err(format!("how many messages? /{name} {HISTORY_MESSAGES}")),
         };
         match name {

@@ -141,7 +141,7 @@ enum Command {
     Join {
         #[command(flatten)]
         target: Target,
-        /// The room, or an invitation to a private one; - reads it from standard input, where other users of this machine cannot see it
+        /// The room, or an invitation to a private one; - reads an invitation from standard input, where other users of this machine cannot see it
         room: Destination,
         /// What to call a private room here [default: as the invitation says]
         #[arg(long = "as", value_name = "NAME")]

@@ -92,7 +92,8 @@ impl FromStr for Destination {
             return Ok(Self::StandardInput);
         }
         match text.parse() {
-            _ if Invite::is_meant(text) => Ok(Self::Link(text.into())),
+            // Also what is damaged: an open room of that name would be a surprise.
+            _ if text.trim().starts_with("starling:") => Ok(Self::Link(text.into())),
             Err(RoomNameError::TooLong(_)) => Ok(Self::Link(text.into())),
             name => name.map(Self::Room),
         }
@@ -210,7 +211,13 @@ pub async fn join(
             return out.show(&serde_json::json!({ "joined": room.as_str() }), |_| format!("joined {room}"));
         }
         Destination::Link(link) => link,
-        Destination::StandardInput => input::read_text(io::stdin().lock(), MAX_LINK_BYTES)?,
+        Destination::StandardInput => {
+            let link = input::read_text(io::stdin().lock(), MAX_LINK_BYTES)?;
+            if link.trim().is_empty() {
+                return Err(Failure::usage("standard input is empty; give an invitation: starling:room/…"));
+            }
+            link
+        }
     };
     // Said here, a damaged link is wrong usage.
     invitation(&link).map_err(Failure::Usage)?;

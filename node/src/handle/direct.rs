@@ -10,6 +10,7 @@ use super::{CallError, Command, DirectFilter, Handle, MAX_CONTACT_NAME_BYTES, MA
 use crate::{
     letters::page,
     model::{DirectMessage, Person},
+    people,
 };
 
 impl Handle {
@@ -80,9 +81,10 @@ impl Handle {
     pub async fn name_contact(&self, peer: PeerId, name: Option<String>) -> Result<(), CallError> {
         let who = author(peer)?;
         let name = name.map(|name| name.trim().to_owned());
-        if name.as_ref().is_some_and(|name| {
-            name.is_empty() || name.len() > MAX_CONTACT_NAME_BYTES || name.chars().any(char::is_control)
-        }) {
+        if name
+            .as_ref()
+            .is_some_and(|name| name.is_empty() || name.len() > MAX_CONTACT_NAME_BYTES || !people::may_name(name))
+        {
             return Err(CallError::ContactName);
         }
         self.call(|answer| Command::NameContact(who, name, answer)).await

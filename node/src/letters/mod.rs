@@ -11,6 +11,7 @@
 //! | `Received` | author, stream | what of the stream has come, and up to where the user has read |
 //! | `People` | author | what the inbox keeps of it |
 //! | `Contacts` | author | the name that the user gave |
+//! | `Names` | author | the display name under which it was last seen |
 //! | `Cards` | author | its card |
 //! | `Keys` | 0 | our keys |
 //! | `Mailbox`, `Kept` | envelope | what a mailbox keeps for others: the envelope, and what is known of it |

@@ -10,6 +10,7 @@ use proto::{
         outbox::State,
     },
     ids::Author,
+    private::Invite,
 };
 
 use super::records::{self, Fate, Kept, Place, author_key, value};
@@ -58,7 +59,7 @@ pub async fn messages(store: &dyn Store, filter: &DirectFilter) -> Result<Option
         for (place, kept) in page {
             let state = reader.state(fates.get(&place).copied(), &kept).await?;
             let unread = matches!(kept, Kept::Theirs(_)) && state == DirectState::Delivered;
-            if found.len() < filter.limit && (unread || !filter.unread) {
+            if found.len() < filter.limit && (unread || !filter.unread) && is_shown(&kept) {
                 found.push_front((place, kept, state));
             }
         }
@@ -141,9 +142,14 @@ pub async fn read_through(
     }
 }
 
+/// Whether it is for the user. What rooms write to each other is not.
+fn is_shown(kept: &Kept) -> bool {
+    kept.text().is_some_and(|text| !Invite::is_key_letter(&text.text))
+}
+
 /// As it is shown; `None` for what is not shown.
 pub fn message(kept: &Kept, state: DirectState) -> Option<DirectMessage> {
-    let letter = kept.letter();
+    let letter = Some(kept).filter(|kept| is_shown(kept))?.letter();
     Some(DirectMessage {
         id: hex(&kept.id()),
         from: letter.from.peer_id()?.to_string(),

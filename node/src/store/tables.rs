@@ -49,6 +49,8 @@ pub enum Table {
     Registered,
     /// Private rooms, with their secrets: by the channel of their first epoch.
     PrivateRooms,
+    /// Display names under which people on record were last seen: by author.
+    Names,
 }
 
 impl Table {
@@ -64,7 +66,8 @@ impl Table {
             | Self::Mailbox
             | Self::Kept
             | Self::Registered
-            | Self::PrivateRooms => 32,
+            | Self::PrivateRooms
+            | Self::Names => 32,
             Self::Outbox | Self::Conversations | Self::Received => 40,
         }
     }
@@ -87,6 +90,7 @@ impl Table {
             Self::Kept => 12,
             Self::Registered => 13,
             Self::PrivateRooms => 14,
+            Self::Names => 15,
         }
     }
 }

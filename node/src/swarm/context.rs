@@ -56,7 +56,12 @@ pub enum Effect {
         peer: PeerId,
     },
     /// Somebody came into one of our rooms, and may be waited for: for direct messages.
-    Appeared(Author),
+    Appeared {
+        /// Who.
+        who: Author,
+        /// The display name.
+        name: String,
+    },
     /// A peer is wanted: for whoever dials.
     Reach {
         /// Who.

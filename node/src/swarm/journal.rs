@@ -34,6 +34,8 @@ pub enum DirectCommit {
     Mailbox(mailbox::CommitId),
     /// The next of the names that the user gave.
     Contact,
+    /// A name under which somebody was seen. It will be seen again.
+    Seen,
     /// Private rooms.
     Private(private::rooms::CommitId),
 }

@@ -171,7 +171,7 @@ impl Private {
 
     /// A letter came, or is among the last that came.
     pub fn letter(&mut self, cx: &mut Cx, rooms: &mut Rooms, from: Author, text: &str) {
-        if let Ok(invite) = text.parse::<Invite>() {
+        if let Some(invite) = Invite::from_key_letter(text) {
             self.handle(cx, rooms, Input::Letter { from, invite: Box::new(invite) });
         }
     }
@@ -236,7 +236,9 @@ impl Private {
                 cx.report(NodeEvent::RoomRotated { room: name.to_string(), epoch: number });
             }
             Output::Tell { token, to, invite } => {
-                let text = self.invitation(*invite).link;
+                let mut invite = *invite;
+                invite.addresses.clone_from(&self.addresses);
+                let text = invite.key_letter();
                 cx.effects.push_back(Effect::Letter { token, to, text });
             }
             Output::Done { token, done } => self.done(cx, token, done),

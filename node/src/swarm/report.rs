@@ -99,6 +99,12 @@ pub(super) fn people(task: &Task, now: Now) -> Vec<Person> {
     for (who, known_of) in task.direct.people() {
         known.extend(who.peer_id().map(|peer| (peer, known_of)));
     }
+    for (who, name) in task.direct.seen() {
+        // Who is here goes by the name of now.
+        if let Some(peer) = who.peer_id() {
+            names.entry(peer).or_insert_with(|| BTreeSet::from([name.clone()]));
+        }
+    }
     let connected = task.peers.iter().map(|(peer, _)| *peer);
     let all: BTreeSet<PeerId> = known.keys().copied().chain(names.keys().copied()).chain(connected).collect();
     let mut people: Vec<Person> = Vec::new();

@@ -374,7 +374,7 @@ impl Room {
             }
             Output::Verdict { token, verdict } => self.verdicts.decide(cx, token, verdict),
             Output::Joined(member) => {
-                cx.effects.push_back(Effect::Appeared(member.author));
+                cx.effects.push_back(Effect::Appeared { who: member.author, name: member.profile.name.clone() });
                 self.seen(cx, member.author);
                 if let Some(member) = view::member(&self.name, cx.now, &member) {
                     cx.report(NodeEvent::Joined(member));

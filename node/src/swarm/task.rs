@@ -225,7 +225,7 @@ impl Task {
                 self.network.direct_peer(now, peer);
                 self.reach.insist(&mut self.swarm, peer, addresses);
             }
-            Effect::Appeared(who) => self.direct.appeared(&mut lend!(self, now), who),
+            Effect::Appeared { who, name } => self.direct.appeared(&mut lend!(self, now), who, &name),
             Effect::Letter { token, to, text } => {
                 self.direct.write_for_room(&mut lend!(self, now), token, to, text);
             }

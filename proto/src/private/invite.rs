@@ -25,6 +25,10 @@ const MAX_EPOCH_BYTES: usize = 3 * 32 + 5 + 65;
 
 const LINK_PREFIX: &str = "starling:room/";
 
+/// How the text begins of a letter in which an owner tells a member of a new epoch. Not a link, so that it is neither shown nor followed
+/// by hand.
+const KEY_LETTER_PREFIX: &str = "starling:room-key/";
+
 const _: () =
     assert!(MAX_INVITE_ADDRESSES * (MAX_ADDRESS_BYTES + 3) + 64 * 4 + MAX_EPOCH_BYTES + 8 <= MAX_INVITE_BYTES);
 
@@ -59,15 +63,48 @@ impl Invite {
         text.trim().starts_with(LINK_PREFIX)
     }
 
+    /// The text of a letter that tells a member of this epoch.
+    pub fn key_letter(&self) -> String {
+        format!("{KEY_LETTER_PREFIX}{}", self.code())
+    }
+
+    /// Whether a letter's text is meant for the node, and not for its user.
+    pub fn is_key_letter(text: &str) -> bool {
+        text.starts_with(KEY_LETTER_PREFIX)
+    }
+
+    /// Reads the text of a letter that tells of an epoch; `None` for any other text.
+    pub fn from_key_letter(text: &str) -> Option<Self> {
+        Self::decode(text.strip_prefix(KEY_LETTER_PREFIX)?).ok()
+    }
+
     /// The link. The addresses beyond what fits are left out.
     pub fn link(&self) -> String {
+        format!("{LINK_PREFIX}{}", self.code())
+    }
+
+    fn code(&self) -> String {
         let mut short = self.clone();
         short.addresses.retain(|address| address.len() <= MAX_ADDRESS_BYTES);
         short.addresses.truncate(MAX_INVITE_ADDRESSES);
         let mut bytes = wire::encode(&short);
         let check = check(&bytes);
         bytes.extend(check);
-        format!("{LINK_PREFIX}{}", BASE64URL_NOPAD.encode(&bytes))
+        BASE64URL_NOPAD.encode(&bytes)
+    }
+
+    fn decode(code: &str) -> Result<Self, InvalidInvite> {
+        if code.len() > 2 * MAX_INVITE_BYTES {
+            return Err(InvalidInvite::Damaged);
+        }
+        let bytes = BASE64URL_NOPAD.decode(code.as_bytes()).map_err(|_| InvalidInvite::Damaged)?;
+        let (encoded, end) = bytes.split_last_chunk::<CHECK_BYTES>().ok_or(InvalidInvite::Damaged)?;
+        if *end != check(encoded) {
+            return Err(InvalidInvite::Damaged);
+        }
+        let invite: Self = wire::decode::<_, MAX_INVITE_BYTES>(encoded).map_err(|_| InvalidInvite::Unknown)?;
+        let fits = invite.addresses.iter().all(|address| address.len() <= MAX_ADDRESS_BYTES);
+        if fits && invite.addresses.len() <= MAX_INVITE_ADDRESSES { Ok(invite) } else { Err(InvalidInvite::Unknown) }
     }
 }
 
@@ -81,18 +118,7 @@ impl FromStr for Invite {
     type Err = InvalidInvite;
 
     fn from_str(text: &str) -> Result<Self, InvalidInvite> {
-        let code = text.trim().strip_prefix(LINK_PREFIX).ok_or(InvalidInvite::Prefix)?;
-        if code.len() > 2 * MAX_INVITE_BYTES {
-            return Err(InvalidInvite::Damaged);
-        }
-        let bytes = BASE64URL_NOPAD.decode(code.as_bytes()).map_err(|_| InvalidInvite::Damaged)?;
-        let (encoded, end) = bytes.split_last_chunk::<CHECK_BYTES>().ok_or(InvalidInvite::Damaged)?;
-        if *end != check(encoded) {
-            return Err(InvalidInvite::Damaged);
-        }
-        let invite: Self = wire::decode::<_, MAX_INVITE_BYTES>(encoded).map_err(|_| InvalidInvite::Unknown)?;
-        let fits = invite.addresses.iter().all(|address| address.len() <= MAX_ADDRESS_BYTES);
-        if fits && invite.addresses.len() <= MAX_INVITE_ADDRESSES { Ok(invite) } else { Err(InvalidInvite::Unknown) }
+        Self::decode(text.trim().strip_prefix(LINK_PREFIX).ok_or(InvalidInvite::Prefix)?)
     }
 }
 
@@ -129,7 +155,10 @@ mod tests {
         let link = invite.link();
         assert!(Invite::is_meant(&link) && !Invite::is_meant("lobby"));
         assert_eq!(link.parse(), Ok(invite.clone()));
-        assert_eq!(format!(" {link}\n").parse(), Ok(invite));
+        assert_eq!(format!(" {link}\n").parse(), Ok(invite.clone()));
+        let letter = invite.key_letter();
+        assert!(Invite::is_key_letter(&letter) && !Invite::is_key_letter(&link) && !Invite::is_meant(&letter));
+        assert_eq!((Invite::from_key_letter(&letter), Invite::from_key_letter(&link)), (Some(invite), None));
         assert!(link.parse::<Invite>().unwrap().signed.is_genuine(&Ed25519));
         assert_eq!("lobby".parse::<Invite>(), Err(InvalidInvite::Prefix));
         for at in LINK_PREFIX.len()..link.len() {

@@ -152,6 +152,31 @@ async fn people_are_meant_by_name_and_by_parts_of_their_peer_id_and_ambiguity_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_the_name_of_somebody_who_is_away_gets_nothing_that_is_meant_for_them() {
+    let (mut ada, mut bob) = two().await;
+    write(&ada, &bob, "hello").await;
+    bob.stop().await;
+    let mut impostor = Node::start(NodeOptions::named("bob").joining(&ada)).await;
+    knows(&ada, &impostor).await;
+    let both = [bob.peer_id().to_owned(), impostor.peer_id().to_owned()];
+    let both = [both[0].as_str(), both[1].as_str()];
+    refused(&ada.run(&["message", "bob", "for you alone"]).await, &both);
+    // Also when it was all before this process.
+    impostor.stop().await;
+    ada.stay();
+    ada.stop().await;
+    ada.restart().await;
+    impostor.restart().await;
+    eventually("ada sees two who went by the name", seconds(30), async || {
+        let people: Vec<Person> = ada.run(&["contact", "list", "--all", "--json"]).await.json();
+        let count = people.iter().filter(|person| person.names == ["bob"]).count();
+        if count == 2 { Ok(()) } else { Err(format!("{people:?}")) }
+    })
+    .await;
+    refused(&ada.run(&["message", "bob", "for you alone"]).await, &both);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn contacts_are_added_listed_renamed_and_removed() {
     let (ada, bob) = two().await;
     ended_with(0, &ada.run(&["contact", "add", "bob", "Robert", "Tables"]).await);

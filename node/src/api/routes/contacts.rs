@@ -21,7 +21,7 @@ use crate::{
 /// What to call a contact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NameRequest {
-    /// 1 to 64 bytes without control characters, and no other contact's name.
+    /// 1 to 64 bytes without invisible characters, no other contact's name, and nothing like a peer id.
     pub name: String,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn all() -> OpenApiRouter<AppState> {
         .routes(routes!(safety_number))
 }
 
-/// Everybody this node knows: contacts, those who wrote or were written to, and those who are here now. Contacts first, by name.
+/// Everybody this node knows: contacts, those who wrote or were written to, and those who are here now or were lately. Contacts first, by name.
 #[utoipa::path(get, path = "/api/v1/people", tag = "contacts", security(("token" = [])), responses((status = 200, body = [Person])))]
 async fn everybody(State(state): State<AppState>) -> Result<Json<Vec<Person>>, ApiError> {
     Ok(Json(state.handle.people().await?))

@@ -199,7 +199,7 @@ async fn members(state: &AppState, room: &RoomName, texts: &[String]) -> Result<
     let mut meant = Vec::new();
     for text in texts {
         let peer = people::find(text, &known, Own { peer_id: &own, name: &name }).map_err(|error| match error {
-            people::NobodyMeant::Unknown(text) => no_member(room, &format!("{text:?}")),
+            people::NobodyMeant::Unknown(text) => unknown_member(room, &text, &members),
             error => error.into(),
         })?;
         if !members.contains(&peer.to_string()) {
@@ -208,6 +208,15 @@ async fn members(state: &AppState, room: &RoomName, texts: &[String]) -> Result<
         meant.push(peer);
     }
     Ok(meant)
+}
+
+/// Names of people who are away may not be known: nothing is said of who would be told.
+fn unknown_member(room: &RoomName, text: &str, members: &[String]) -> ApiError {
+    let message = format!(
+        "{text:?} is not the name of a member of '{room}' that is known now; give the peer id of one of: {}",
+        members.join(", ")
+    );
+    ApiError::new(StatusCode::NOT_FOUND, "not_a_member", message)
 }
 
 fn no_member(room: &RoomName, who: &str) -> ApiError {

@@ -92,7 +92,7 @@ impl Machines {
                 DirectCommit::Keys(commit) => keys = Some(commit),
                 DirectCommit::Inbox(commit) => inbox = Some(commit),
                 DirectCommit::Outbox(commit) => outbox = Some(commit),
-                DirectCommit::Mailbox(_) | DirectCommit::Contact | DirectCommit::Private(_) => {}
+                DirectCommit::Mailbox(_) | DirectCommit::Contact | DirectCommit::Seen | DirectCommit::Private(_) => {}
             }
         }
         if let Some(through) = keys {

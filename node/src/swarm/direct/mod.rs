@@ -7,7 +7,7 @@
 //! | `wishes` | what the user says to them |
 //! | `machines` | the machines of one who writes and is written to |
 //! | `outputs` | what they want done, and the doing of it |
-//! | `callers`, `contacts` | users who wait for something, and the names that they gave |
+//! | `callers`, `contacts`, `seen` | users who wait for something, the names that they gave, and those under which people were seen |
 //! | `connected` | who is connected, and how many letters each may bring |
 //! | `arriving` | letters from mailboxes that wait to be opened |
 //! | `keeping` | letters kept for others |
@@ -27,6 +27,7 @@ mod machines;
 mod outputs;
 mod questions;
 mod restore;
+mod seen;
 mod shelf;
 mod wishes;
 
@@ -59,6 +60,7 @@ use self::{
     keeping::Keeping,
     machines::Machines,
     questions::{Asker, Questions},
+    seen::SeenNames,
     shelf::Shelf,
 };
 pub use self::{
@@ -73,7 +75,11 @@ use super::{
     providing::{Providing, Sake},
     reads::Letters,
 };
-use crate::{handle::CallError, model::MailboxStatus, store::StoreError};
+use crate::{
+    handle::CallError,
+    model::MailboxStatus,
+    store::{StoreError, tables::EntryChange},
+};
 
 /// What direct messages are made of.
 pub struct Config {
@@ -107,6 +113,7 @@ pub struct Direct {
     providing: Providing,
     anonymous: Anonymous,
     contacts: Contacts,
+    seen: SeenNames,
     connected: Connected,
     arriving: Arriving,
     /// What was not taken, by reason.
@@ -121,7 +128,8 @@ impl Direct {
         if settings.mailbox.is_some() {
             providing.add(now, mailboxes_key(), Sake::Own);
         }
-        let Restored { keys, people, streams, outbox, places, next_place, latest: _, contacts, mailbox } = restored;
+        let Restored { keys, people, streams, outbox, places, next_place, latest: _, contacts, seen, mailbox } =
+            restored;
         let keeper = |settings| Keeping::new(now, settings, Arc::clone(&verifier), mailbox);
         Self {
             owner: signer.author(),
@@ -134,6 +142,7 @@ impl Direct {
             providing,
             anonymous,
             contacts: Contacts::new(contacts),
+            seen: SeenNames::new(seen),
             connected: Connected::default(),
             arriving: Arriving::default(),
             refused: BTreeMap::new(),
@@ -159,7 +168,9 @@ impl Direct {
     }
 
     /// Somebody is in the network.
-    pub fn appeared(&mut self, cx: &mut Cx, who: Author) {
+    pub fn appeared(&mut self, cx: &mut Cx, who: Author, name: &str) {
+        let on_record = self.machines.inbox.person(&who) != inbox::Person::default();
+        keep(cx, self.seen.see(who, name, on_record));
         self.machines.outbox.handle(cx.now, outbox::Input::Appeared(who));
         self.drain(cx);
     }
@@ -394,9 +405,21 @@ impl Direct {
         inbox.chain(mailbox).filter(|(_, count)| *count > 0).collect()
     }
 
+    /// The display names under which people were last seen.
+    pub fn seen(&self) -> impl Iterator<Item = (&Author, &String)> {
+        self.seen.all()
+    }
+
     /// Everybody who is named, blocked or has written, with the name that the user gave.
     pub fn people(&self) -> BTreeMap<Author, (Option<String>, inbox::Person)> {
         self.contacts.with(self.machines.inbox.people())
+    }
+}
+
+/// Hands over a name that was seen, if there is one to be kept.
+fn keep(cx: &mut Cx, entry: Option<EntryChange>) {
+    if let Some(entry) = entry {
+        cx.journal.direct(DirectCommit::Seen, vec![entry]);
     }
 }
 

@@ -16,7 +16,7 @@ use proto::{
     offence::Offence,
 };
 
-use super::{Direct, anonymous::Asker as AnonymousAsker, finding::Wanted, questions::Asker, shelf, store_error};
+use super::{Direct, anonymous::Asker as AnonymousAsker, finding::Wanted, keep, questions::Asker, shelf, store_error};
 use crate::{
     handle::CallError,
     letters::{page, records::Kept},
@@ -108,6 +108,7 @@ impl Direct {
 
     fn show(&mut self, cx: &mut Cx, letter: Letter) {
         let from = letter.from;
+        keep(cx, self.seen.record(from));
         let kept = Kept::Theirs(letter);
         if let Some(text) = kept.text() {
             cx.effects.push_back(Effect::LetterCame { from, text: text.text.clone() });

@@ -41,6 +41,8 @@ pub struct Restored {
     pub latest: Vec<Kept>,
     /// Names that the user gave.
     pub contacts: BTreeMap<Author, Contact>,
+    /// Names under which people were last seen.
+    pub seen: BTreeMap<Author, String>,
     /// What is kept for others.
     pub mailbox: mailbox::Stored,
 }
@@ -64,6 +66,9 @@ pub async fn restore(store: &dyn Store) -> Result<Restored, StoreError> {
     }
     for (key, bytes) in read_all(store, Table::Contacts).await? {
         restored.contacts.insert(author(Table::Contacts, &key)?, value(Table::Contacts, &bytes)?);
+    }
+    for (key, bytes) in read_all(store, Table::Names).await? {
+        restored.seen.insert(author(Table::Names, &key)?, value(Table::Names, &bytes)?);
     }
     let latest = Select::Page { prefix: Vec::new(), after: None, limit: MAX_PAGE_ENTRIES };
     let latest = read(store, Table::Letters, latest).await?;

@@ -8,7 +8,7 @@ use proto::{
     ids::Author,
 };
 
-use super::{Direct, callers::Writer};
+use super::{Direct, callers::Writer, keep};
 use crate::{
     handle::{Answer, CallError},
     letters::records::Place,
@@ -46,6 +46,7 @@ impl Direct {
     /// Whoever we write to may answer.
     fn make_known(&mut self, cx: &mut Cx, who: Author) {
         if who != self.owner && !self.machines.inbox.person(&who).known {
+            keep(cx, self.seen.record(who));
             self.note(cx, who, inbox::Input::Known(who), None);
         }
     }
@@ -74,6 +75,7 @@ impl Direct {
             return;
         }
         self.shelf.dismiss(who, letters);
+        keep(cx, self.seen.forget(&who));
         self.note(cx, who, inbox::Input::Dismiss(who), Some(answer));
         self.drain(cx);
     }

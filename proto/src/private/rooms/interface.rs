@@ -205,10 +205,10 @@ pub enum Refused {
     #[error("you have another room called '{0}'; choose another name for this one")]
     NameTaken(RoomName),
     /// The user has this room under another name.
-    #[error("you have this room already; you call it '{0}'")]
+    #[error("you have this room already and call it '{0}'; if you left it, come back with: node join {0}")]
     KnownAs(RoomName),
     /// No private room of ours has that name.
-    #[error("you have no private room called '{0}'")]
+    #[error("you have no private room called '{0}'; open ones need no invitation: node join {0}")]
     Unknown(RoomName),
     /// We are not in it.
     #[error("you left the room '{0}'; join it first")]
