@@ -23,6 +23,9 @@
 //! | [`merkle`] | the hash tree: leaves, chunks, roots |
 //! | [`layer`] | the hashes of a blob's chunks, and proofs that they are its |
 //! | [`path`] | paths inside a folder, and which are refused |
+//! | [`manifest`] | what a folder consists of, and what a share is |
+//! | [`layout`] | the blocks of a share |
+//! | [`bitfield`] | which of them a peer has |
 //!
 //! # What a root says about the length
 //!
@@ -31,7 +34,10 @@
 //! A link and a manifest tell the length. Who has only a root, and hears the length from a peer, must know it by
 //! [`merkle::root_proves_len`].
 
+pub mod bitfield;
 pub mod layer;
+pub mod layout;
+pub mod manifest;
 pub mod merkle;
 pub mod path;
 
@@ -64,7 +70,5 @@ pub fn chunk_count(blob_len: u64) -> u64 {
 /// Bytes in the chunk at `index` of a blob of so many bytes; 0 beyond its end.
 pub fn chunk_len(blob_len: u64, index: u64) -> usize {
     let start = index.saturating_mul(CHUNK_BYTES as u64);
-    #[expect(clippy::cast_possible_truncation, reason = "at most CHUNK_BYTES")]
-    let len = blob_len.saturating_sub(start).min(CHUNK_BYTES as u64) as usize;
-    len
+    blob_len.saturating_sub(start).min(CHUNK_BYTES as u64) as usize
 }

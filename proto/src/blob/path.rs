@@ -123,9 +123,9 @@ impl RelativePath {
         self.0.split('/')
     }
 
-    /// The paths of the folders that it is in, from the top.
-    pub fn parents(&self) -> impl Iterator<Item = &str> {
-        self.0.match_indices('/').map(|(at, _)| &self.0[..at])
+    /// The path from the top to the name at this index.
+    pub fn up_to(&self, index: usize) -> String {
+        self.names().take(index + 1).collect::<Vec<_>>().join("/")
     }
 }
 
@@ -167,8 +167,8 @@ impl PartialOrd for RelativePath {
     }
 }
 
-/// A path as the least discerning file system sees it: two paths may be one file there if and only if they fold alike.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// A path as the least discerning file system sees it: two paths that fold alike may be one file there. Ordered name by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folded(String);
 
 impl Folded {
@@ -182,6 +182,23 @@ impl Folded {
         }
         let visible = path.nfd().filter(|c| !is_ignorable(*c));
         Self(visible.flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfd().collect())
+    }
+
+    /// The folded names, from the top.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+}
+
+impl Ord for Folded {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.names().cmp(other.names())
+    }
+}
+
+impl PartialOrd for Folded {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -263,7 +280,7 @@ mod tests {
         let long = vec!["x"; MAX_PATH_DEPTH].join("/");
         assert_eq!(path(&long).unwrap().names().count(), MAX_PATH_DEPTH);
         assert!(path(&"n".repeat(MAX_NAME_BYTES)).is_ok());
-        assert_eq!(path("a/b/c").unwrap().parents().collect::<Vec<_>>(), ["a", "a/b"]);
+        assert_eq!(path("a/b/c").unwrap().up_to(1), "a/b");
     }
 
     #[test]
