@@ -48,6 +48,7 @@
 //! | [`schedule`] | deadlines of many, the earliest at hand |
 //! | [`commits`] | what is on its way to the store |
 //! | [`inbound`] | how much one neighbour may send by gossip |
+//! | [`linking`] | links as text, with a check sum |
 
 pub mod backoff;
 pub mod blob;
@@ -63,6 +64,7 @@ pub mod event;
 pub mod hlc;
 pub mod ids;
 pub mod inbound;
+pub mod linking;
 pub mod live;
 pub mod log;
 pub mod offence;

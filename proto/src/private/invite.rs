@@ -2,31 +2,27 @@
 
 use std::{fmt, str::FromStr};
 
-use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 
 use super::SignedEpoch;
-use crate::{channel::RoomName, ids::tagged_hash, wire};
-
-/// Addresses in an invitation: enough to get in though some are gone, few enough for a link that can be sent around.
-pub const MAX_INVITE_ADDRESSES: usize = 4;
-
-/// Bytes of one such address, as text.
-pub const MAX_ADDRESS_BYTES: usize = 256;
+use crate::{
+    channel::RoomName,
+    linking::{self, Damage, MAX_ADDRESS_BYTES, MAX_ADDRESSES},
+    wire,
+};
 
 /// Bytes: the largest encoded invitation.
 pub const MAX_INVITE_BYTES: usize = 2 * 1024;
-
-/// Bytes at the end of a link that tell a mistyped one.
-const CHECK_BYTES: usize = 4;
 
 /// Bytes of an encoded epoch and its signature, at most.
 const MAX_EPOCH_BYTES: usize = 3 * 32 + 5 + 65;
 
 const LINK_PREFIX: &str = "starling:room/";
 
-const _: () =
-    assert!(MAX_INVITE_ADDRESSES * (MAX_ADDRESS_BYTES + 3) + 64 * 4 + MAX_EPOCH_BYTES + 8 <= MAX_INVITE_BYTES);
+/// Tells the check sum of an invitation from those of other links.
+const CHECK_TAG: &str = "starling/invite/1";
+
+const _: () = assert!(MAX_ADDRESSES * (MAX_ADDRESS_BYTES + 3) + 64 * 4 + MAX_EPOCH_BYTES + 8 <= MAX_INVITE_BYTES);
 
 /// An invitation to a private room. As text it is a link; whoever has it can read along.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,13 +57,8 @@ impl Invite {
 
     /// The link. The addresses beyond what fits are left out.
     pub fn link(&self) -> String {
-        let mut short = self.clone();
-        short.addresses.retain(|address| address.len() <= MAX_ADDRESS_BYTES);
-        short.addresses.truncate(MAX_INVITE_ADDRESSES);
-        let mut bytes = wire::encode(&short);
-        let check = check(&bytes);
-        bytes.extend(check);
-        format!("{LINK_PREFIX}{}", BASE64URL_NOPAD.encode(&bytes))
+        let short = Self { addresses: linking::fitting(&self.addresses), ..self.clone() };
+        linking::to_text(LINK_PREFIX, CHECK_TAG, wire::encode(&short))
     }
 }
 
@@ -81,26 +72,14 @@ impl FromStr for Invite {
     type Err = InvalidInvite;
 
     fn from_str(text: &str) -> Result<Self, InvalidInvite> {
-        let code = text.trim().strip_prefix(LINK_PREFIX).ok_or(InvalidInvite::Prefix)?;
-        if code.len() > 2 * MAX_INVITE_BYTES {
-            return Err(InvalidInvite::Damaged);
-        }
-        let bytes = BASE64URL_NOPAD.decode(code.as_bytes()).map_err(|_| InvalidInvite::Damaged)?;
-        let (encoded, end) = bytes.split_last_chunk::<CHECK_BYTES>().ok_or(InvalidInvite::Damaged)?;
-        if *end != check(encoded) {
-            return Err(InvalidInvite::Damaged);
-        }
-        let invite: Self = wire::decode::<_, MAX_INVITE_BYTES>(encoded).map_err(|_| InvalidInvite::Unknown)?;
-        let fits = invite.addresses.iter().all(|address| address.len() <= MAX_ADDRESS_BYTES);
-        if fits && invite.addresses.len() <= MAX_INVITE_ADDRESSES { Ok(invite) } else { Err(InvalidInvite::Unknown) }
+        let frame =
+            linking::from_text(LINK_PREFIX, CHECK_TAG, text, MAX_INVITE_BYTES).map_err(|damage| match damage {
+                Damage::Prefix => InvalidInvite::Prefix,
+                Damage::Damaged => InvalidInvite::Damaged,
+            })?;
+        let invite: Self = wire::decode::<_, MAX_INVITE_BYTES>(&frame).map_err(|_| InvalidInvite::Unknown)?;
+        if linking::fit(&invite.addresses) { Ok(invite) } else { Err(InvalidInvite::Unknown) }
     }
-}
-
-fn check(encoded: &[u8]) -> [u8; CHECK_BYTES] {
-    let hash = tagged_hash("starling/invite/1", &[encoded]);
-    let mut check = [0; CHECK_BYTES];
-    check.copy_from_slice(&hash[..CHECK_BYTES]);
-    check
 }
 
 #[cfg(test)]
@@ -146,13 +125,13 @@ mod tests {
         let long = "x".repeat(MAX_ADDRESS_BYTES);
         let many = invite([vec!["y".repeat(MAX_ADDRESS_BYTES + 1)], vec![long.clone(); 9]].concat());
         let read: Invite = many.link().parse().unwrap();
-        assert_eq!(read.addresses, vec![long; MAX_INVITE_ADDRESSES]);
+        assert_eq!(read.addresses, vec![long; MAX_ADDRESSES]);
     }
 
     #[test]
     fn the_largest_invitation_has_room() {
         let name = "𐐷".repeat(crate::channel::MAX_ROOM_NAME_CHARS).parse().unwrap();
-        let largest = Invite { name, ..invite(vec!["x".repeat(MAX_ADDRESS_BYTES); MAX_INVITE_ADDRESSES]) };
+        let largest = Invite { name, ..invite(vec!["x".repeat(MAX_ADDRESS_BYTES); MAX_ADDRESSES]) };
         assert_eq!(largest.link().parse(), Ok(largest));
     }
 
