@@ -26,6 +26,8 @@
 //! | [`manifest`] | what a folder consists of, and what a share is |
 //! | [`layout`] | the blocks of a share |
 //! | [`bitfield`] | which of them a peer has |
+//! | [`link`] | what one person hands another |
+//! | [`metainfo`] | the same for those who use BitTorrent: its files, read and written |
 //!
 //! # What a root says about the length
 //!
@@ -34,11 +36,14 @@
 //! A link and a manifest tell the length. Who has only a root, and hears the length from a peer, must know it by
 //! [`merkle::root_proves_len`].
 
+mod bencode;
 pub mod bitfield;
 pub mod layer;
 pub mod layout;
+pub mod link;
 pub mod manifest;
 pub mod merkle;
+pub mod metainfo;
 pub mod path;
 
 pub use crate::ids::BlobId;
