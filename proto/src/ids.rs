@@ -56,6 +56,14 @@ hash_id! {
     ChannelId
 }
 hash_id! {
+    /// Names a blob, which is bytes that never change: the root of its Merkle tree ([`crate::blob::merkle`]).
+    BlobId
+}
+hash_id! {
+    /// Names a BitTorrent v2 torrent: SHA-256 of its info dictionary ([`crate::blob::metainfo`]).
+    InfoHash
+}
+hash_id! {
     /// An Ed25519 public key: who wrote something. One to one with a [`PeerId`], but of fixed size and able to verify.
     ///
     /// Decoding does not check that the bytes are a point of the curve; verifying a signature does.

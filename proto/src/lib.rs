@@ -23,10 +23,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`ids`] | the names of things: channels, events, authors, logs |
+//! | [`ids`] | the names of things: channels, events, authors, logs, blobs |
 //! | [`channel`] | rooms and their ids, and who may write in them |
 //! | [`signature`] | who signs, and who says whether a signature is good |
 //! | [`direct`] | letters between two people, and what carries them |
+//! | [`blob`] | files and folders: hash trees, manifests, links, and the parts in which they travel |
 //! | [`seal`] | bytes that one key alone can open |
 //! | [`private`] | rooms that only those with an invitation can read, and the invitation |
 //! | [`event`] | events, signed and hash-chained, and runs of them |
@@ -47,8 +48,10 @@
 //! | [`schedule`] | deadlines of many, the earliest at hand |
 //! | [`commits`] | what is on its way to the store |
 //! | [`inbound`] | how much one neighbour may send by gossip |
+//! | [`linking`] | links as text, with a check sum |
 
 pub mod backoff;
+pub mod blob;
 pub mod call;
 pub mod channel;
 pub mod chat;
@@ -61,6 +64,7 @@ pub mod event;
 pub mod hlc;
 pub mod ids;
 pub mod inbound;
+pub mod linking;
 pub mod live;
 pub mod log;
 pub mod offence;

@@ -11,6 +11,7 @@ mod samples;
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use proto::{
+    blob::{link::Wanted, merkle::EMPTY_ROOT},
     call::{Answer, Topic},
     direct::{
         message::{DirectAnswer, DirectQuestion, Refusal},
@@ -133,6 +134,19 @@ fn vectors() -> BTreeMap<&'static str, Vec<u8>> {
     add("invite.room", first.room().0.to_vec());
     add("invite.channel", second.channel().0.to_vec());
     add("live.sealed", sealed_live());
+    add("blob.root.empty", EMPTY_ROOT.0.to_vec());
+    add("blob.root.of_layer", samples::blob::layer().root().0.to_vec());
+    add("blob.layer.range", wire::encode(&samples::blob::range()));
+    add("blob.layer.part", wire::encode(&samples::blob::part()));
+    add("blob.bitfield", wire::encode(&samples::blob::bitfield()));
+    add("blob.manifest", samples::blob::manifest().encode());
+    add("blob.manifest.id", samples::blob::manifest().content().id().0.to_vec());
+    let [file, folder] = samples::blob::links();
+    add("blob.link.file", file.to_string().into_bytes());
+    add("blob.link.folder", folder.to_string().into_bytes());
+    add("blob.link.short", file.short().into_bytes());
+    add("blob.content.file", wire::encode(&file.content));
+    add("blob.content.folder", wire::encode(&folder.content));
     let (questions, answers) = (samples::direct::questions(), samples::direct::answers());
     questions.iter().for_each(|question| add(direct_question_name(question), wire::encode(question)));
     answers.iter().for_each(|answer| add(direct_answer_name(answer), wire::encode(answer)));
@@ -178,4 +192,9 @@ fn the_vectors_are_genuine() {
     assert!(samples::direct::card().verify(&Ed25519).is_ok());
     assert!(samples::direct::invite().signed.is_genuine(&Ed25519));
     assert!(samples::direct::epochs().1.open_live(&sealed_live()).is_ok());
+    let (layer, range) = (samples::blob::layer(), samples::blob::range());
+    assert_eq!(samples::blob::part().verify(range, &layer.root(), layer.blob_len()), Ok(()));
+    for link in samples::blob::links() {
+        assert_eq!(link.to_string().parse(), Ok(Wanted::Link(link)));
+    }
 }

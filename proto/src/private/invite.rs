@@ -2,23 +2,17 @@
 
 use std::{fmt, str::FromStr};
 
-use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 
 use super::SignedEpoch;
-use crate::{channel::RoomName, ids::tagged_hash, wire};
-
-/// Addresses in an invitation: enough to get in though some are gone, few enough for a link that can be sent around.
-pub const MAX_INVITE_ADDRESSES: usize = 4;
-
-/// Bytes of one such address, as text.
-pub const MAX_ADDRESS_BYTES: usize = 256;
+use crate::{
+    channel::RoomName,
+    linking::{self, Damage, MAX_ADDRESS_BYTES, MAX_ADDRESSES},
+    wire,
+};
 
 /// Bytes: the largest encoded invitation.
 pub const MAX_INVITE_BYTES: usize = 2 * 1024;
-
-/// Bytes at the end of a link that tell a mistyped one.
-const CHECK_BYTES: usize = 4;
 
 /// Bytes of an encoded epoch and its signature, at most.
 const MAX_EPOCH_BYTES: usize = 3 * 32 + 5 + 65;
@@ -29,8 +23,10 @@ const LINK_PREFIX: &str = "starling:room/";
 /// by hand.
 const KEY_LETTER_PREFIX: &str = "starling:room-key/";
 
-const _: () =
-    assert!(MAX_INVITE_ADDRESSES * (MAX_ADDRESS_BYTES + 3) + 64 * 4 + MAX_EPOCH_BYTES + 8 <= MAX_INVITE_BYTES);
+/// Tells the check sum of an invitation from those of other links.
+const CHECK_TAG: &str = "starling/invite/1";
+
+const _: () = assert!(MAX_ADDRESSES * (MAX_ADDRESS_BYTES + 3) + 64 * 4 + MAX_EPOCH_BYTES + 8 <= MAX_INVITE_BYTES);
 
 /// An invitation to a private room. As text it is a link; whoever has it can read along.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +61,7 @@ impl Invite {
 
     /// The text of a letter that tells a member of this epoch.
     pub fn key_letter(&self) -> String {
-        format!("{KEY_LETTER_PREFIX}{}", self.code())
+        self.text(KEY_LETTER_PREFIX)
     }
 
     /// Whether a letter's text is meant for the node, and not for its user.
@@ -75,36 +71,26 @@ impl Invite {
 
     /// Reads the text of a letter that tells of an epoch; `None` for any other text.
     pub fn from_key_letter(text: &str) -> Option<Self> {
-        Self::decode(text.strip_prefix(KEY_LETTER_PREFIX)?).ok()
+        Self::read(KEY_LETTER_PREFIX, text).ok()
     }
 
     /// The link. The addresses beyond what fits are left out.
     pub fn link(&self) -> String {
-        format!("{LINK_PREFIX}{}", self.code())
+        self.text(LINK_PREFIX)
     }
 
-    fn code(&self) -> String {
-        let mut short = self.clone();
-        short.addresses.retain(|address| address.len() <= MAX_ADDRESS_BYTES);
-        short.addresses.truncate(MAX_INVITE_ADDRESSES);
-        let mut bytes = wire::encode(&short);
-        let check = check(&bytes);
-        bytes.extend(check);
-        BASE64URL_NOPAD.encode(&bytes)
+    fn text(&self, prefix: &str) -> String {
+        let short = Self { addresses: linking::fitting(&self.addresses), ..self.clone() };
+        linking::to_text(prefix, CHECK_TAG, wire::encode(&short))
     }
 
-    fn decode(code: &str) -> Result<Self, InvalidInvite> {
-        if code.len() > 2 * MAX_INVITE_BYTES {
-            return Err(InvalidInvite::Damaged);
-        }
-        let bytes = BASE64URL_NOPAD.decode(code.as_bytes()).map_err(|_| InvalidInvite::Damaged)?;
-        let (encoded, end) = bytes.split_last_chunk::<CHECK_BYTES>().ok_or(InvalidInvite::Damaged)?;
-        if *end != check(encoded) {
-            return Err(InvalidInvite::Damaged);
-        }
-        let invite: Self = wire::decode::<_, MAX_INVITE_BYTES>(encoded).map_err(|_| InvalidInvite::Unknown)?;
-        let fits = invite.addresses.iter().all(|address| address.len() <= MAX_ADDRESS_BYTES);
-        if fits && invite.addresses.len() <= MAX_INVITE_ADDRESSES { Ok(invite) } else { Err(InvalidInvite::Unknown) }
+    fn read(prefix: &str, text: &str) -> Result<Self, InvalidInvite> {
+        let frame = linking::from_text(prefix, CHECK_TAG, text, MAX_INVITE_BYTES).map_err(|damage| match damage {
+            Damage::Prefix => InvalidInvite::Prefix,
+            Damage::Damaged => InvalidInvite::Damaged,
+        })?;
+        let invite: Self = wire::decode::<_, MAX_INVITE_BYTES>(&frame).map_err(|_| InvalidInvite::Unknown)?;
+        if linking::fit(&invite.addresses) { Ok(invite) } else { Err(InvalidInvite::Unknown) }
     }
 }
 
@@ -118,15 +104,8 @@ impl FromStr for Invite {
     type Err = InvalidInvite;
 
     fn from_str(text: &str) -> Result<Self, InvalidInvite> {
-        Self::decode(text.trim().strip_prefix(LINK_PREFIX).ok_or(InvalidInvite::Prefix)?)
+        Self::read(LINK_PREFIX, text)
     }
-}
-
-fn check(encoded: &[u8]) -> [u8; CHECK_BYTES] {
-    let hash = tagged_hash("starling/invite/1", &[encoded]);
-    let mut check = [0; CHECK_BYTES];
-    check.copy_from_slice(&hash[..CHECK_BYTES]);
-    check
 }
 
 #[cfg(test)]
@@ -175,13 +154,13 @@ mod tests {
         let long = "x".repeat(MAX_ADDRESS_BYTES);
         let many = invite([vec!["y".repeat(MAX_ADDRESS_BYTES + 1)], vec![long.clone(); 9]].concat());
         let read: Invite = many.link().parse().unwrap();
-        assert_eq!(read.addresses, vec![long; MAX_INVITE_ADDRESSES]);
+        assert_eq!(read.addresses, vec![long; MAX_ADDRESSES]);
     }
 
     #[test]
     fn the_largest_invitation_has_room() {
         let name = "𐐷".repeat(crate::channel::MAX_ROOM_NAME_CHARS).parse().unwrap();
-        let largest = Invite { name, ..invite(vec!["x".repeat(MAX_ADDRESS_BYTES); MAX_INVITE_ADDRESSES]) };
+        let largest = Invite { name, ..invite(vec!["x".repeat(MAX_ADDRESS_BYTES); MAX_ADDRESSES]) };
         assert_eq!(largest.link().parse(), Ok(largest));
     }
 

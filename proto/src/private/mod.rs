@@ -29,6 +29,7 @@ pub mod frames;
 pub mod invite;
 pub mod rooms;
 
+pub use crate::linking::MAX_ADDRESSES as MAX_INVITE_ADDRESSES;
 pub use epoch::{Epoch, FRAME_OVERHEAD_BYTES, NotOfThisRoom, RoomSecret, SignedEpoch, Use};
 pub use frames::{QuestionName, Unopened};
-pub use invite::{InvalidInvite, Invite, MAX_INVITE_ADDRESSES, MAX_INVITE_BYTES};
+pub use invite::{InvalidInvite, Invite, MAX_INVITE_BYTES};

@@ -1,5 +1,6 @@
 //! One of every message, made of fixed keys and values.
 
+pub mod blob;
 pub mod direct;
 
 use proto::{
