@@ -7,6 +7,7 @@
 //! | [`handle`] | typed calls to that task, for everyone else |
 //! | [`transport`] | addresses, and the stack beneath every stream |
 //! | [`store`] | what must survive: events, rooms and known peers |
+//! | [`files`] | files on this machine: what can be shared of them, and their hash trees |
 //! | [`letters`] | direct messages as they are kept, and read for the user |
 //! | [`clock`], [`spawn`] | where time comes from, and what runs a node's tasks |
 //! | [`identity`], [`secret_file`] | the key that is this node, and files that only their owner may read |
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
+pub mod files;
 pub mod handle;
 pub mod identity;
 pub mod letters;

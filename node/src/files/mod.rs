@@ -1,0 +1,22 @@
+//! Files on this machine: what can be shared of them, and their hash trees. Nothing here knows of the network, and nothing of it runs on
+//! the swarm's task: bytes are read by threads of their own.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `scan` | what a path holds that can be shared, or why it cannot |
+//! | `hashing` | the hash trees of many files, by as many threads as there are cores |
+//! | `stamp` | how a file is known again, and that it has changed |
+//! | `import` | both together: what a share consists of |
+
+mod hashing;
+mod import;
+mod scan;
+mod stamp;
+
+pub use hashing::{HashError, Progress, hash_files};
+pub use import::{Import, ImportError, Imported, import};
+pub use scan::{Found, Scan, ScanError, Symlinks, scan};
+pub use stamp::Stamp;
+
+#[cfg(test)]
+mod tests;
