@@ -6,8 +6,10 @@ use super::{
     Blocks, Lengths, MAX_BLOCK_BYTES, TransferId,
     download::{self, Misdeed},
 };
-use world::{Conduct, Way, World};
+use node::{Conduct, Way};
+use world::World;
 
+mod node;
 mod world;
 
 const BLOCK: u64 = MAX_BLOCK_BYTES as u64;

@@ -1,112 +1,14 @@
 //! Downloads by themselves.
 
-use std::collections::BTreeMap;
-
-use proptest::prelude::*;
-
 use super::*;
 use crate::testing::{at, cheap_peer as peer};
+use getter::Getter;
+
+mod anything;
+mod getter;
 
 const FILE: TransferId = TransferId(1);
 const FULL: u32 = MAX_BLOCK_BYTES;
-
-/// Downloads, and what they asked for and nobody answered.
-struct Getter {
-    downloads: Downloads,
-    now_ms: u64,
-    asked: Vec<(RequestId, u32, u32)>,
-    other: Vec<Output>,
-}
-
-impl Getter {
-    fn new() -> Self {
-        Self { downloads: Downloads::new([5; 32]), now_ms: 0, asked: Vec::new(), other: Vec::new() }
-    }
-
-    /// One of a file of so many blocks, and so many peers that have all.
-    fn of(count: u32, peers: u32) -> Self {
-        let mut getter = Self::new();
-        getter.add(FILE, count, Blocks::none(count));
-        (0..peers).for_each(|n| getter.seeder(n, count));
-        getter
-    }
-
-    fn add(&mut self, transfer: TransferId, count: u32, have: Blocks) {
-        let (lengths, wanted) = (Lengths::new(count, FULL, Vec::new()), Blocks::all(count));
-        self.input(Input::Add { transfer, lengths, have, wanted });
-    }
-
-    fn seeder(&mut self, n: u32, count: u32) {
-        self.input(Input::PeerUp { transfer: FILE, peer: peer(n) });
-        self.input(Input::Has { transfer: FILE, peer: peer(n), blocks: Blocks::all(count) });
-    }
-
-    fn input(&mut self, input: Input) {
-        self.downloads.handle(at(self.now_ms), input);
-        self.drain();
-    }
-
-    fn drain(&mut self) {
-        while let Some(output) = self.downloads.poll_output() {
-            match output {
-                Output::Ask { request, peer, block, .. } => self.asked.push((request, number(peer), block)),
-                Output::Cancel { request } => {
-                    let before = self.asked.len();
-                    self.asked.retain(|(other, ..)| *other != request);
-                    assert_eq!(self.asked.len() + 1, before, "cancels what is not open");
-                    self.other.push(output);
-                }
-                other => self.other.push(other),
-            }
-        }
-    }
-
-    /// Does what is due until then.
-    fn run(&mut self, until_ms: u64) {
-        while let Some(due) = self.downloads.poll_timeout().filter(|due| due.0 <= until_ms) {
-            self.now_ms = self.now_ms.max(due.0);
-            self.downloads.handle_timeout(at(self.now_ms));
-            self.drain();
-        }
-        self.now_ms = until_ms;
-    }
-
-    fn of_peer(&self, n: u32) -> Vec<(RequestId, u32, u32)> {
-        self.asked.iter().copied().filter(|(_, who, _)| *who == n).collect()
-    }
-
-    fn take(&mut self, request: RequestId) -> u32 {
-        let at = self.asked.iter().position(|(other, ..)| *other == request).unwrap();
-        self.asked.remove(at).2
-    }
-
-    fn receive(&mut self, request: RequestId) -> u32 {
-        let block = self.take(request);
-        self.input(Input::Received { request, bytes: FULL });
-        block
-    }
-
-    /// A block comes, is right, and is stored.
-    fn get(&mut self, request: RequestId) {
-        let block = self.receive(request);
-        self.input(Input::Verified { request });
-        self.input(Input::Stored { transfer: FILE, block });
-    }
-
-    fn fail(&mut self, request: RequestId, why: Failure) {
-        self.take(request);
-        self.input(Input::Failed { request, why });
-    }
-
-    fn said(&self, output: &Output) -> bool {
-        self.other.contains(output)
-    }
-}
-
-fn number(peer: PeerId) -> u32 {
-    let bytes = peer.to_bytes();
-    u32::from_be_bytes([bytes[6], bytes[7], bytes[8], bytes[9]])
-}
 
 fn ban(n: u32, why: Misdeed) -> Output {
     Output::Ban { transfer: FILE, peer: peer(n), why }
@@ -352,130 +254,11 @@ fn ten_gigabytes_from_two_hundred_peers_of_which_most_have_half() {
             if n < 3 { Blocks::all(count) } else { Blocks::of(count, (0..count).filter(|block| (block ^ n) % 2 == 0)) };
         getter.input(Input::Has { transfer: FILE, peer: peer(n), blocks: has });
     }
-    let mut queue: VecDeque<RequestId> = VecDeque::new();
-    loop {
-        queue.extend(
-            getter
-                .asked
-                .iter()
-                .map(|(request, ..)| *request)
-                .filter(|request| !queue.contains(request))
-                .collect::<Vec<_>>(),
-        );
-        let Some(request) = queue.pop_front() else { break };
-        if getter.asked.iter().any(|(other, ..)| *other == request) {
-            getter.get(request);
-        }
+    let mut asked = 0;
+    while let Some((request, ..)) = getter.asked.first().copied() {
+        getter.get(request);
+        asked += 1;
     }
+    assert_eq!(asked, count);
     assert!(getter.said(&Output::Finished { transfer: FILE }));
-}
-
-/// What a peer was last heard to have, and whether it serves us.
-#[derive(Default)]
-struct Known {
-    has: BTreeMap<u64, Blocks>,
-    choking: bool,
-}
-
-proptest! {
-    #[test]
-    fn whatever_happens_only_what_may_be_asked_is_asked_and_nothing_remains_in_the_end(
-        steps in prop::collection::vec((0u8..22, 0u32..6, 0u64..3, 0u32..20, 0u64..4_000), 1..400),
-    ) {
-        let mut downloads = Downloads::new([9; 32]);
-        let mut now_ms = 0;
-        let mut peers: BTreeMap<u32, Known> = BTreeMap::new();
-        let mut banned = BTreeSet::new();
-        let mut asked: BTreeMap<RequestId, (u64, u32, u32)> = BTreeMap::new();
-        let mut received: BTreeMap<RequestId, (u64, u32)> = BTreeMap::new();
-        let mut verified: BTreeSet<(u64, u32)> = BTreeSet::new();
-        let count = 20;
-        for (step, n, id, block, wait_ms) in steps {
-            let (transfer, who) = (TransferId(id), peer(n));
-            let first = asked.first_key_value().map(|(request, what)| (*request, *what));
-            let input = match step {
-                0 => Input::Add {
-                    transfer, lengths: Lengths::new(count, 1_000, vec![(3, FULL)]), have: Blocks::none(count), wanted: Blocks::all(count),
-                },
-                1 if wait_ms > 3_000 => {
-                    peers.values_mut().for_each(|known| _ = known.has.remove(&id));
-                    banned.retain(|(_, of)| *of != id);
-                    verified.retain(|(of, _)| *of != id);
-                    received.retain(|_, (of, _)| *of != id);
-                    Input::Remove { transfer }
-                }
-                2 => Input::Pause { transfer },
-                3 => Input::Resume { transfer },
-                4 | 5 => Input::PeerUp { transfer, peer: who },
-                6 if wait_ms > 2_000 => { peers.remove(&n); Input::PeerDown { peer: who } }
-                7 | 8 => {
-                    let blocks = Blocks::of(count, (0..count).filter(|other| (other * 7 + block) % 3 != 0 || block == 0));
-                    peers.entry(n).or_default().has.insert(id, blocks.clone());
-                    Input::Has { transfer, peer: who, blocks }
-                }
-                9 => {
-                    peers.entry(n).or_default().has.entry(id).or_insert(Blocks::none(count)).insert(block);
-                    Input::HasOne { transfer, peer: who, block }
-                }
-                10 => { peers.entry(n).or_default().choking = true; Input::Choked { peer: who } }
-                11 | 12 => { peers.entry(n).or_default().choking = false; Input::Unchoked { peer: who } }
-                13 => Input::Limit { transfer: (n > 2).then_some(transfer), rate: (n > 1).then_some(wait_ms * 100) },
-                14 | 15 if !verified.is_empty() => {
-                    let (id, block) = verified.pop_first().unwrap();
-                    let transfer = TransferId(id);
-                    if step == 14 { Input::Stored { transfer, block } } else { Input::NotStored { transfer, block } }
-                }
-                16 | 17 if !received.is_empty() => {
-                    let (request, what) = received.pop_first().unwrap();
-                    if step == 17 && wait_ms < 1_000 { Input::Wrong { request } } else { verified.insert(what); Input::Verified { request } }
-                }
-                18 if let Some((request, (id, n, block))) = first => {
-                    asked.remove(&request);
-                    let whys = [Failure::Refused, Failure::Busy, Failure::Lost, Failure::Lacks];
-                    let why = whys[wait_ms as usize % 4];
-                    if why == Failure::Lacks && let Some(has) = peers.get_mut(&n).and_then(|known| known.has.get_mut(&id)) {
-                        has.remove(block);
-                    }
-                    Input::Failed { request, why }
-                }
-                _ if let Some((request, (id, _, block))) = first => {
-                    asked.remove(&request);
-                    received.insert(request, (id, block));
-                    Input::Received { request, bytes: if block == 3 { FULL } else { 1_000 } }
-                }
-                _ => Input::Resume { transfer },
-            };
-            downloads.handle(at(now_ms), input);
-            for is_later in [false, true] {
-                if is_later {
-                    now_ms += wait_ms;
-                    downloads.handle_timeout(at(now_ms));
-                    prop_assert!(downloads.poll_timeout().is_none_or(|due| due.0 > now_ms));
-                }
-                while let Some(output) = downloads.poll_output() {
-                    match output {
-                        Output::Ask { request, transfer: TransferId(id), peer, block } => {
-                            let known = &peers[&number(peer)];
-                            prop_assert!(!known.choking && known.has[&id].contains(block));
-                            prop_assert!(!banned.contains(&(number(peer), id)));
-                            prop_assert!(!verified.contains(&(id, block)) && !received.values().any(|here| *here == (id, block)));
-                            asked.insert(request, (id, number(peer), block));
-                        }
-                        Output::Cancel { request } => prop_assert!(asked.remove(&request).is_some()),
-                        Output::Ban { transfer: TransferId(id), peer, .. } => _ = banned.insert((number(peer), id)),
-                        _ => {}
-                    }
-                }
-                let load = downloads.load();
-                prop_assert_eq!(load.requests, asked.len() + received.len());
-                let open = asked.values().map(|(_, _, block)| *block);
-                let here = received.values().chain(&verified).map(|(_, block)| *block);
-                let bytes: u64 = open.chain(here).map(|block| if block == 3 { u64::from(FULL) } else { 1_000 }).sum();
-                prop_assert_eq!(load.bytes, bytes);
-            }
-        }
-        (0..3).for_each(|id| downloads.handle(at(now_ms), Input::Remove { transfer: TransferId(id) }));
-        prop_assert_eq!(downloads.load(), Load { requests: 0, bytes: 0 });
-        prop_assert!(downloads.links.is_empty() && downloads.turns.first().is_none() && downloads.capped.is_empty());
-    }
 }

@@ -1,61 +1,25 @@
 //! Nodes that give each other files, honest or not, in a time of their own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use libp2p_identity::PeerId;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::node::{Conduct, Node, Question, Way};
 use crate::{
     testing::{at, cheap_peer},
     time::Now,
     transfer::{
         Blocks, Lengths, TransferId,
-        download::{self, Downloads, Failure, MAX_BYTES, MAX_REQUESTS, Misdeed, RequestId},
-        upload::{self, MAX_QUEUED, Refusal, SLOTS, Token, Uploads},
+        download::{self, Failure, MAX_BYTES, MAX_REQUESTS, RequestId},
+        upload::{self, MAX_QUEUED, Refusal, SLOTS, Token},
     },
 };
 
 /// Milliseconds to look at a block, and to store it.
 const VERIFY_MS: u64 = 1;
 const STORE_MS: u64 = 3;
-
-/// What a node does to others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Conduct {
-    #[default]
-    Honest,
-    /// Sends wrong bytes.
-    Wrong,
-    /// Says it has everything, and then that it lacks what is asked for.
-    Claims,
-    /// Never answers.
-    Stalls,
-    /// Sends a byte a second.
-    Trickles,
-    /// Loses so many answers of a hundred.
-    Loses(u32),
-    /// Is gone after so many milliseconds.
-    Vanishes(u64),
-}
-
-impl Conduct {
-    /// Whether what it has can be had of it in the end.
-    pub fn gives(self) -> bool {
-        matches!(self, Self::Honest | Self::Loses(_))
-    }
-}
-
-/// How a node is connected.
-#[derive(Debug, Clone, Copy)]
-pub struct Way {
-    /// Bytes a millisecond that it sends.
-    pub up: u64,
-    /// Bytes a millisecond that it receives.
-    pub down: u64,
-    /// Milliseconds from it to the middle of the network.
-    pub away_ms: u64,
-}
 
 #[derive(Debug, Clone)]
 enum Message {
@@ -78,48 +42,6 @@ enum Event {
     Stored { node: usize, transfer: TransferId, block: u32 },
     Arrived { from: usize, question: Question, bytes: u32, right: bool },
     Vanish(usize),
-}
-
-/// A question at the one who is asked.
-#[derive(Debug, Clone, Copy)]
-struct Question {
-    from: usize,
-    request: RequestId,
-    transfer: TransferId,
-    block: u32,
-    is_cancelled: bool,
-}
-
-/// A node.
-pub struct Node {
-    pub downloads: Downloads,
-    pub uploads: Uploads,
-    pub conduct: Conduct,
-    way: Way,
-    is_gone: bool,
-    up_free_us: u64,
-    down_free_us: u64,
-    has: BTreeMap<TransferId, Blocks>,
-    neighbours: BTreeSet<usize>,
-    /// What others told it that they have.
-    told: BTreeMap<(usize, TransferId), Blocks>,
-    choked_by: BTreeSet<usize>,
-    wants: BTreeSet<(usize, TransferId)>,
-    questions: BTreeMap<Token, Question>,
-    tokens: BTreeMap<(usize, RequestId), Token>,
-    asked: BTreeMap<RequestId, (usize, TransferId, u32)>,
-    wake_ms: Option<u64>,
-    /// Whom it banned, and why.
-    pub banned: BTreeMap<(usize, TransferId), Misdeed>,
-    /// When each transfer was finished.
-    pub finished: BTreeMap<TransferId, u64>,
-    /// Bytes that came, and were right, of each transfer.
-    pub came: BTreeMap<TransferId, u64>,
-    /// When blocks began to be sent, and how long they were.
-    pub sent: Vec<(u64, u32)>,
-    pub needs: usize,
-    /// The most bytes that were under way.
-    pub peak: u64,
 }
 
 /// All of them.
@@ -156,30 +78,8 @@ impl World {
 
     pub fn node(&mut self, way: Way, conduct: Conduct) -> usize {
         let id = self.nodes.len();
-        self.nodes.push(Node {
-            downloads: Downloads::new(self.rng.random()),
-            uploads: Uploads::new(self.rng.random()),
-            conduct,
-            way,
-            is_gone: false,
-            up_free_us: 0,
-            down_free_us: 0,
-            has: BTreeMap::new(),
-            neighbours: BTreeSet::new(),
-            told: BTreeMap::new(),
-            choked_by: BTreeSet::new(),
-            wants: BTreeSet::new(),
-            questions: BTreeMap::new(),
-            tokens: BTreeMap::new(),
-            asked: BTreeMap::new(),
-            wake_ms: None,
-            banned: BTreeMap::new(),
-            finished: BTreeMap::new(),
-            came: BTreeMap::new(),
-            sent: Vec::new(),
-            needs: 0,
-            peak: 0,
-        });
+        let node = Node::new([self.rng.random(), self.rng.random()], way, conduct);
+        self.nodes.push(node);
         if let Conduct::Vanishes(after_ms) = conduct {
             self.event(self.now_ms + after_ms, Event::Vanish(id));
         }
