@@ -1,6 +1,8 @@
 //! Swarms: many nodes that get and give, of which some lie.
 
 use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::{
     Blocks, Lengths, MAX_BLOCK_BYTES, TransferId,
@@ -76,6 +78,8 @@ fn fifty_getters_of_one_seeder_are_done_within_twice_the_least_time() {
     let least_ms = (bytes / 2_000).max(50 * bytes / (51 * 2_000));
     let took_ms = world.run_to_end(&getters, FILE, 20 * MINUTE_MS).unwrap();
     assert!(took_ms <= 2 * least_ms, "{took_ms} for {least_ms}");
+    // Next to nothing is sent twice.
+    assert!(world.sent() <= 50 * bytes * 21 / 20, "{} for {}", world.sent(), 50 * bytes);
 }
 
 #[test]
@@ -246,6 +250,36 @@ fn conduct() -> impl Strategy<Value = Conduct> {
 
 fn way() -> impl Strategy<Value = Way> {
     (50u64..20_000, 50u64..20_000, 0u64..200).prop_map(|(up, down, away_ms)| Way { up, down, away_ms })
+}
+
+#[test]
+#[ignore = "takes half a minute"]
+fn two_hundred_getters_with_unlike_ways_who_know_thirty_others_are_done_within_twice_the_least_time() {
+    let mut rng = ChaCha8Rng::from_seed([1; 32]);
+    let mut world = World::new(20);
+    let count = 160;
+    world.share(FILE, file(count));
+    let seeder = world.node(HOME, Conduct::Honest);
+    world.gives(seeder, FILE, Blocks::all(count));
+    let mut up_all = HOME.up;
+    let mut getters = Vec::new();
+    for _ in 0..200 {
+        let up = rng.random_range(500..2_000);
+        up_all += up;
+        let getter = world.node(Way { up, down: up * 5, away_ms: rng.random_range(5..80) }, Conduct::Honest);
+        world.gets(getter, FILE, Blocks::none(count));
+        world.connect(getter, seeder);
+        for _ in 0..15.min(getters.len()) {
+            world.connect(getter, getters[rng.random_range(0..getters.len())]);
+        }
+        getters.push(getter);
+    }
+    let bytes = u64::from(count) * BLOCK;
+    // The slowest receives 2.5 MB/s.
+    let least_ms = (200 * bytes / up_all).max(bytes / 2_500);
+    let took_ms = world.run_to_end(&getters, FILE, 60 * MINUTE_MS).unwrap();
+    assert!(took_ms <= 2 * least_ms, "{took_ms} for {least_ms}");
+    assert!(world.sent() <= 200 * bytes * 6 / 5, "{} for {}", world.sent(), 200 * bytes);
 }
 
 proptest! {

@@ -1,10 +1,12 @@
 //! Which block is asked of whom next.
 
+use std::collections::BTreeMap;
+
 use libp2p_identity::PeerId;
 
 use super::{
-    COPIES_LOOKED_AT, Downloads, ENDING_FLOOR_MS, ENDING_TICK_MS, FREE_BYTES, MAX_BYTES, MAX_COPIES, MAX_REQUESTS,
-    Output, RequestId, Wake, board::Board, link::Link, requests::Requests, transfer::Transfer,
+    COPIES_LOOKED_AT, Downloads, ENDING_FLOOR_MS, ENDING_TICK_MS, FREE_BYTES, MAX_BYTES, MAX_COPIES, MAX_ENDING_COPIES,
+    MAX_REQUESTS, Output, RequestId, Wake, board::Board, link::Link, requests::Requests, transfer::Transfer,
 };
 use crate::{
     time::Now,
@@ -91,11 +93,18 @@ impl Downloads {
                 return Turn::Enough;
             }
             let link = self.links.get(&peer).filter(|link| link.is_usable(now) && link.has_room(now, longest));
-            let (Some(link), Some(member)) = (link, transfer.swarm.get_mut(&peer)) else {
+            let (Some(_), Some(member)) = (link, transfer.swarm.get_mut(&peer)) else {
                 transfer.swarm.unready(peer);
                 continue;
             };
-            let view = View { now, peer, link, has: member.has(), requests: &self.requests, board: &transfer.board };
+            let view = View {
+                now,
+                peer,
+                links: &self.links,
+                has: member.has(),
+                requests: &self.requests,
+                board: &transfer.board,
+            };
             let Some(block) =
                 view.late().or_else(|| transfer.board.pick(view.has, &mut self.rng)).or_else(|| view.slow())
             else {
@@ -173,7 +182,7 @@ fn share(bytes: u64, busy: usize) -> u64 {
 struct View<'a> {
     now: Now,
     peer: PeerId,
-    link: &'a Link,
+    links: &'a BTreeMap<PeerId, Link>,
     has: &'a Blocks,
     requests: &'a Requests,
     board: &'a Board,
@@ -186,18 +195,27 @@ impl View<'_> {
         late.filter(|(block, requests)| self.may_copy(*block, requests)).map(|(block, _)| block).next()
     }
 
-    /// A block that another peer has had for longer than this one would take, when there is nothing else to ask for.
+    /// A block that all who were asked for it will take longer to send than this peer would, when there is nothing else to ask for.
     fn slow(&self) -> Option<u32> {
-        let usual_ms = self.link.window().usual_ms().filter(|_| self.board.is_ending())?.max(ENDING_FLOOR_MS);
-        let asked = self.board.asked_longest().take(COPIES_LOOKED_AT);
-        let is_slow = |requests: &[RequestId]| {
-            let last = requests.last().and_then(|request| self.requests.get(*request));
-            last.is_some_and(|request| request.age_ms(self.now) >= usual_ms)
-        };
-        asked
-            .filter(|(block, requests)| is_slow(requests) && self.may_copy(*block, requests))
+        let link = self.links.get(&self.peer).filter(|_| self.board.is_ending())?;
+        let usual_ms = link.window().usual_ms()?.max(ENDING_FLOOR_MS);
+        let asked = || self.board.asked_longest().take(COPIES_LOOKED_AT);
+        if asked().filter(|(_, requests)| requests.len() > 1).count() >= MAX_ENDING_COPIES {
+            return None;
+        }
+        let is_slow = |requests: &[RequestId]| requests.iter().all(|request| self.remaining_ms(*request) > usual_ms);
+        asked()
+            .filter(|(block, requests)| self.may_copy(*block, requests) && is_slow(requests))
             .map(|(block, _)| block)
             .next()
+    }
+
+    /// Milliseconds until a question is likely to be answered: what is left of the usual time of its peer, or once that is over, as long
+    /// again as it has been over.
+    fn remaining_ms(&self, request: RequestId) -> u64 {
+        let Some(request) = self.requests.get(request) else { return 0 };
+        let usual_ms = self.links.get(&request.peer).and_then(|link| link.window().usual_ms()).unwrap_or(0);
+        usual_ms.abs_diff(request.age_ms(self.now))
     }
 
     fn may_copy(&self, block: u32, requests: &[RequestId]) -> bool {

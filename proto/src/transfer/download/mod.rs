@@ -25,15 +25,17 @@
 //!
 //! **Between transfers.** What is under way in all is bounded, and counts from the question until the block is durable: a slow disk
 //! thus slows the questions. Transfers take turns, so that all that can ask get the same number of bytes; and once half of the
-//! bound is used, none may have more than an equal part, so that one with many slow peers does not keep the others waiting.
+//! bound is used, none may have more than an equal part, so that one with many slow peers does not keep the others waiting. Below that, a
+//! transfer with more peers gets more of a way that is full, as with all programs that open several connections: nobody can tell from
+//! here whether it is the way that is full, or the peers. A limit of that transfer helps.
 //!
 //! **Peers that do not give.** A question is late after [`PATIENCE`](window::PATIENCE) times the usual delay of its peer. Then the block may be asked of
 //! another, and the peer has at most one block to send until it sends one; if nothing at all came from it meanwhile, what was asked of it
 //! besides is taken back. A peer that trickles is thus found like one that is silent. It is not banned: it may be slow through no
 //! fault, and if it is the only one that has a block, that block may still come. After [`GIVE_UP_MS`] more the question is given up.
 //!
-//! **The end.** When nothing is missing but what was asked for, peers that are free are asked for blocks that another has owed for
-//! longer than they usually take. Whoever is first wins, and the others are told to stop.
+//! **The end.** When nothing is missing but what was asked for, peers that are free are asked for blocks that another is likely to
+//! need longer for than they would. Whoever is first wins, and the others are told to stop.
 //!
 //! **Lies.** A block of a wrong byte, or of a wrong length, bans its peer from the transfer at once, for as long as there is the transfer. A peer that
 //! lacks what it said it had is believed; after [`MAX_LIES`] of these it is banned as well.
@@ -57,6 +59,7 @@
 //! | [`MAX_REQUESTS`], [`MAX_REQUESTS_EACH`] of one peer | 4,096, 128 | nothing is asked until some are answered |
 //! | [`MAX_WINDOW`](window::MAX_WINDOW) of one peer | 8 MiB | the window does not grow |
 //! | [`MAX_COPIES`] of a question | 3 | the block is asked of nobody else |
+//! | [`MAX_ENDING_COPIES`] in a transfer | 4 | another block is asked of a second peer only if it is late |
 //! | [`MAX_CHOKING`] peers that serve us nothing, and take part in nothing | 1,024 | further ones are forgotten, and refuse what is asked of them |
 //! | [`MAX_BANNED`] in a transfer | 1,024 | the one banned longest ago may return |
 //!
@@ -119,13 +122,16 @@ pub const MAX_REQUESTS_EACH: usize = 128;
 /// Peers that one block is asked of at a time.
 pub const MAX_COPIES: usize = 3;
 
+/// Blocks of a transfer that ends that are asked of several peers at a time: more would cost the peers more than they save us.
+pub const MAX_ENDING_COPIES: usize = 4;
+
 /// Blocks that are here or asked for before the rarest are preferred, as in BitTorrent.
 pub const RANDOM_FIRST: usize = 4;
 
 /// Late or slow blocks that are looked at for one that a peer has too.
 pub const COPIES_LOOKED_AT: usize = 64;
 
-/// Milliseconds that a block has been asked for at least before it is asked of another because the transfer ends: on a quick network
+/// Milliseconds that a block is expected to take at least before it is asked of another because the transfer ends: on a quick network
 /// all blocks come within less, and nothing is sent twice.
 pub const ENDING_FLOOR_MS: u64 = 50;
 

@@ -82,9 +82,6 @@ pub struct Node {
     pub came: BTreeMap<TransferId, u64>,
     /// When blocks began to be sent, and how long they were.
     pub sent: Vec<(u64, u32)>,
-    pub needs: usize,
-    /// The most bytes that were under way.
-    pub peak: u64,
 }
 
 impl Node {
@@ -110,8 +107,6 @@ impl Node {
             finished: BTreeMap::new(),
             came: BTreeMap::new(),
             sent: Vec::new(),
-            needs: 0,
-            peak: 0,
         }
     }
 }

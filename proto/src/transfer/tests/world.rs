@@ -121,6 +121,11 @@ impl World {
         }
     }
 
+    /// Bytes that all have sent.
+    pub fn sent(&self) -> u64 {
+        self.nodes.iter().flat_map(|node| &node.sent).map(|(_, bytes)| u64::from(*bytes)).sum()
+    }
+
     /// Goes on until then, or until there is nothing to do.
     pub fn run(&mut self, until_ms: u64) {
         while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= until_ms) {
@@ -301,7 +306,6 @@ impl World {
         }
         let load = self.nodes[node].downloads.load();
         assert!(load.bytes <= MAX_BYTES && load.requests <= MAX_REQUESTS, "{load:?}");
-        self.nodes[node].peak = self.nodes[node].peak.max(load.bytes);
         let load = self.nodes[node].uploads.load();
         assert!(load.served <= SLOTS && load.queued <= MAX_QUEUED, "{load:?}");
         let this = &self.nodes[node];
@@ -345,12 +349,13 @@ impl World {
                 self.send(node, other, Message::Interested(transfer, wanting));
                 self.upload(node, upload::Input::Wanting { peer, wanting: wanting_any });
             }
-            download::Output::NeedPeers { .. } => self.nodes[node].needs += 1,
             download::Output::Finished { transfer } => {
                 assert!(self.nodes[node].has[&transfer].is_all());
                 self.nodes[node].finished.insert(transfer, self.now_ms);
             }
-            download::Output::Paused { .. } | download::Output::NotAdded { .. } => {}
+            download::Output::NeedPeers { .. }
+            | download::Output::Paused { .. }
+            | download::Output::NotAdded { .. } => {}
         }
     }
 
