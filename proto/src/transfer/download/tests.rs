@@ -105,20 +105,22 @@ fn a_block_that_a_peer_lacked_may_come_to_be_there() {
 
 #[test]
 fn a_full_disk_pauses_a_transfer_and_what_was_not_stored_is_got_again() {
-    let mut getter = Getter::of(3, 1);
-    let (request, ..) = getter.asked[0];
-    let block = getter.receive(request);
-    getter.input(Input::Verified { request });
-    getter.input(Input::NotStored { transfer: FILE, block });
-    assert!(getter.said(&Output::Paused { transfer: FILE, why: Pause::Disk }));
-    assert!(getter.asked.is_empty());
-    assert_eq!(getter.downloads.load(), Load { requests: 0, bytes: 0 });
-    getter.run(NO_PROGRESS_MS * 2);
-    getter.input(Input::Resume { transfer: FILE });
-    while let Some((request, ..)) = getter.asked.first().copied() {
-        getter.get(request);
+    for count in [1, 3] {
+        let mut getter = Getter::of(count, 1);
+        let (request, ..) = getter.asked[0];
+        let block = getter.receive(request);
+        getter.input(Input::Verified { request });
+        getter.input(Input::NotStored { transfer: FILE, block });
+        assert!(getter.said(&Output::Paused { transfer: FILE, why: Pause::Disk }));
+        assert!(getter.asked.is_empty());
+        assert_eq!(getter.downloads.load(), Load { requests: 0, bytes: 0 });
+        getter.run(NO_PROGRESS_MS * 2);
+        getter.input(Input::Resume { transfer: FILE });
+        while let Some((request, ..)) = getter.asked.first().copied() {
+            getter.get(request);
+        }
+        assert!(getter.said(&Output::Finished { transfer: FILE }));
     }
-    assert!(getter.said(&Output::Finished { transfer: FILE }));
 }
 
 #[test]
@@ -201,6 +203,44 @@ fn no_more_is_under_way_than_the_bound_however_many_peers_there_are_and_however_
     assert!(getter.asked.is_empty());
     getter.input(Input::Stored { transfer: FILE, block: in_hand[0] });
     assert_eq!(getter.asked.len(), 1);
+}
+
+#[test]
+fn what_a_transfer_leaves_when_it_is_removed_is_used_by_the_others_at_once() {
+    let other = TransferId(2);
+    let mut getter = Getter::of(2_000, 200);
+    getter.add(other, 2_000, Blocks::none(2_000));
+    for n in 200..400 {
+        getter.input(Input::PeerUp { transfer: other, peer: peer(n) });
+        getter.input(Input::Has { transfer: other, peer: peer(n), blocks: Blocks::all(2_000) });
+    }
+    let of_other = |getter: &Getter| getter.asked.iter().filter(|(_, n, _)| *n >= 200).count();
+    assert_eq!(of_other(&getter), 0);
+    for _ in 0..300 {
+        let first = getter.asked.iter().find(|(_, n, _)| *n < 200).copied();
+        getter.get(first.unwrap().0);
+    }
+    let all = (MAX_BYTES / u64::from(FULL)) as usize;
+    assert!(getter.asked.len() >= all - 1 && of_other(&getter).abs_diff(all / 2) <= 1, "{}", of_other(&getter));
+    getter.input(Input::Remove { transfer: other });
+    assert_eq!(getter.asked.len(), all);
+}
+
+#[test]
+fn after_a_block_came_the_first_rest_is_short_again() {
+    let mut getter = Getter::of(50, 1);
+    for _ in 0..8 {
+        while let Some((request, ..)) = getter.asked.first().copied() {
+            getter.fail(request, Failure::Busy);
+        }
+        getter.run(getter.now_ms + 2 * REST.cap_ms);
+    }
+    getter.get(getter.asked[0].0);
+    while let Some((request, ..)) = getter.asked.first().copied() {
+        getter.fail(request, Failure::Busy);
+    }
+    getter.run(getter.now_ms + 2 * REST.first_ms);
+    assert!(!getter.asked.is_empty());
 }
 
 #[test]

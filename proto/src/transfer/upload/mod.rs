@@ -10,8 +10,8 @@
 //! | all but [`OPTIMISTIC_SLOTS`] | first those who gave us most in the last 20 s, in whatever transfer. Then, and so to all if we want nothing: those served already, who take fastest first; those who wait, the one that waited longest first; and last those who were served for [`ROTATE_MS`] |
 //! | [`OPTIMISTIC_SLOTS`], and those that the others left | one by chance, for [`OPTIMISTIC_MS`] each: so newcomers, who have nothing to give yet and are [`NEWCOMER_WEIGHT`] times as likely, come to have something; and we find peers that give more |
 //!
-//! A peer that we serve, that has what we want, and that gave nothing for [`SNUB_MS`] *snubs* us. It loses its slot, which is given by
-//! chance, and gets another only if nobody else wants it. A slot that becomes free is given by chance at once.
+//! A peer that has what we want, that we served for [`SNUB_MS`] and that gave nothing all the while *snubs* us. It loses its slot, which
+//! is given by chance, and gets another only if nobody else wants it, until it gives, or was without for [`FORGIVE_MS`]. A slot that becomes free is given by chance at once.
 //!
 //! | a peer is | when | its questions |
 //! |---|---|---|
@@ -38,6 +38,7 @@
 //! Each [`Input::Asked`] is answered by one [`Output::Serve`] or [`Output::Refuse`], unless it is cancelled or its peer is gone before.
 
 mod choosing;
+mod debt;
 mod interface;
 mod peer;
 mod serving;
@@ -71,8 +72,11 @@ pub const OPTIMISTIC_MS: u64 = 30_000;
 /// Milliseconds after which one who gives us nothing makes place for those who wait.
 pub const ROTATE_MS: u64 = 60_000;
 
-/// Milliseconds without anything from a peer that we serve and that has what we want, after which it loses its slot.
+/// Milliseconds for which a peer that has what we want is served without giving anything, at once or in parts, before it loses its slot.
 pub const SNUB_MS: u64 = 60_000;
+
+/// Milliseconds without a slot after which that is forgiven: it may have had nobody to give to, or too many.
+pub const FORGIVE_MS: u64 = 600_000;
 
 /// How much more likely a peer that was never served gets a slot by chance, as in BitTorrent's first client.
 pub const NEWCOMER_WEIGHT: u32 = 3;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{MAX_INTERESTS, MAX_SERVING_EACH, OPTIMISTIC_MS, QUICK_MS, SNUB_MS, Token};
+use super::{FORGIVE_MS, MAX_INTERESTS, MAX_SERVING_EACH, OPTIMISTIC_MS, QUICK_MS, SNUB_MS, Token, debt::Debt};
 use crate::{
     time::Now,
     transfer::{MAX_BLOCK_BYTES, TransferId, meter::Meter},
@@ -51,9 +51,9 @@ pub struct Peer {
     takes_ms: Option<u64>,
     given: Meter,
     taken: Meter,
-    /// Since when it owes us something, if we want anything of it: it gave us something then, or began to be served.
-    owes_since_ms: Option<u64>,
+    /// Whether we want what it has.
     wanting: bool,
+    debt: Debt,
 }
 
 impl Peer {
@@ -70,8 +70,8 @@ impl Peer {
             takes_ms: None,
             given: Meter::default(),
             taken: Meter::default(),
-            owes_since_ms: None,
             wanting: false,
+            debt: Debt::default(),
         }
     }
 
@@ -97,34 +97,35 @@ impl Peer {
     /// It is served from now on, or no longer.
     pub fn stand(&mut self, now: Now, standing: Standing) {
         let was_served = self.is_served();
+        if !was_served && self.is_forgiven(now) {
+            self.debt.clear(now);
+        }
         self.standing = standing;
         if was_served || self.is_served() {
             self.served_ms = Some(now.mono_ms);
         }
-        if self.is_served() && !was_served {
-            self.owes_since_ms = self.wanting.then_some(now.mono_ms);
-        }
+        self.debt.grow(now, self.wanting && self.is_served());
     }
 
     /// We want something of it, or no longer.
     pub fn want(&mut self, now: Now, wanting: bool) {
-        if self.wanting != wanting {
-            self.wanting = wanting;
-            self.owes_since_ms = wanting.then_some(now.mono_ms);
-        }
+        self.wanting = wanting;
+        self.debt.grow(now, wanting && self.is_served());
     }
 
     /// It gave us something.
     pub fn gave(&mut self, now: Now, bytes: u32) {
         self.given.add(now, bytes.into());
-        self.owes_since_ms = self.wanting.then_some(now.mono_ms);
+        self.debt.clear(now);
     }
 
-    /// Whether it takes and does not give. This is forgiven when it was not served for as long.
+    /// Whether it takes and does not give.
     pub fn is_snubbing(&self, now: Now) -> bool {
-        let is_past = |since_ms: u64| now.mono_ms >= since_ms.saturating_add(SNUB_MS);
-        let served_lately = self.is_served() || self.served_ms.is_some_and(|served| !is_past(served));
-        served_lately && self.owes_since_ms.is_some_and(is_past)
+        self.debt.ms(now) >= SNUB_MS && (self.is_served() || !self.is_forgiven(now))
+    }
+
+    fn is_forgiven(&self, now: Now) -> bool {
+        self.served_ms.is_none_or(|served| now.mono_ms >= served.saturating_add(FORGIVE_MS))
     }
 
     /// Bytes that it gave of late.

@@ -193,6 +193,46 @@ fn one_that_takes_and_has_what_we_want_and_gives_nothing_loses_its_slot() {
 }
 
 #[test]
+fn one_that_only_takes_gets_less_than_half_of_what_those_get_who_have_nothing_to_give() {
+    let mut station = Station::new(1_000);
+    (0..20).for_each(|n| station.asks(n, BLOCK, FILE));
+    station.input(Input::Wanting { peer: peer(19), wanting: true });
+    for second in 0..3_600 {
+        (0..10).for_each(|n| station.input(Input::Got { peer: peer(n), bytes: 100_000 }));
+        station.run(second * 1_000);
+    }
+    let others = (10..19).map(|n| station.since(0, n)).sum::<u64>() / 9;
+    assert!(station.since(0, 19) < others / 2, "{} {others}", station.since(0, 19));
+}
+
+#[test]
+fn a_newcomer_is_three_times_as_likely_to_be_drawn() {
+    let mut peers: BTreeMap<PeerId, Peer> = (0..4).map(|n| (peer(n), Peer::new())).collect();
+    for known in peers.values_mut().skip(1) {
+        known.stand(at(0), Standing::Regular(0));
+        known.stand(at(0), Standing::Choked);
+    }
+    let mut rng = ChaCha8Rng::from_seed([1; 32]);
+    let drawn = (0..1_000).filter(|_| choosing::by_chance(at(0), peers.iter(), &mut rng) == Some(peer(0))).count();
+    assert!((450..550).contains(&drawn), "{drawn}");
+}
+
+#[test]
+fn a_peer_that_takes_its_blocks_quickly_is_sent_four_at_a_time_and_a_slow_one_one() {
+    for (took_ms, expected) in [(0, 4), (QUICK_MS, 4), (2 * QUICK_MS, 2), (20 * QUICK_MS, 1)] {
+        let mut known = Peer::new();
+        known.serve(Token(0), BLOCK);
+        known.served(at(took_ms), Token(0), BLOCK, took_ms);
+        let mut count = 0;
+        while known.has_room(BLOCK) {
+            count += 1;
+            known.serve(Token(count), BLOCK);
+        }
+        assert_eq!(count, expected, "{took_ms}");
+    }
+}
+
+#[test]
 fn a_limit_holds_over_any_ten_seconds() {
     for (mib, other) in [(1, None), (10, None), (10, Some(2))] {
         let mut station = Station::new(100_000);
