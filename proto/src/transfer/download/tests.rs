@@ -206,22 +206,20 @@ fn no_more_is_under_way_than_the_bound_however_many_peers_there_are_and_however_
 }
 
 #[test]
-fn what_a_transfer_leaves_when_it_is_removed_is_used_by_the_others_at_once() {
+fn a_transfer_has_half_beside_another_and_all_at_once_when_that_is_removed() {
     let other = TransferId(2);
     let mut getter = Getter::of(2_000, 200);
+    let all = (MAX_BYTES / u64::from(FULL)) as usize;
+    assert_eq!(getter.asked.len(), all);
     getter.add(other, 2_000, Blocks::none(2_000));
-    for n in 200..400 {
-        getter.input(Input::PeerUp { transfer: other, peer: peer(n) });
-        getter.input(Input::Has { transfer: other, peer: peer(n), blocks: Blocks::all(2_000) });
-    }
-    let of_other = |getter: &Getter| getter.asked.iter().filter(|(_, n, _)| *n >= 200).count();
-    assert_eq!(of_other(&getter), 0);
+    getter.input(Input::PeerUp { transfer: other, peer: peer(200) });
+    getter.input(Input::Has { transfer: other, peer: peer(200), blocks: Blocks::all(2_000) });
     for _ in 0..300 {
         let first = getter.asked.iter().find(|(_, n, _)| *n < 200).copied();
         getter.get(first.unwrap().0);
     }
-    let all = (MAX_BYTES / u64::from(FULL)) as usize;
-    assert!(getter.asked.len() >= all - 1 && of_other(&getter).abs_diff(all / 2) <= 1, "{}", of_other(&getter));
+    let of_other = getter.of_peer(200).len();
+    assert!((1..=2).contains(&of_other) && getter.asked.len() == all / 2 + of_other, "{}", getter.asked.len());
     getter.input(Input::Remove { transfer: other });
     assert_eq!(getter.asked.len(), all);
 }
@@ -254,7 +252,7 @@ fn peers_are_looked_for_ever_more_rarely_while_there_are_few_and_soon_when_the_l
     getter.other.clear();
     getter.input(Input::PeerDown { peer: peer(0) });
     getter.run(getter.now_ms + NEED.first_ms);
-    assert_eq!(needs(&getter), 1);
+    assert!((1..=2).contains(&needs(&getter)), "{}", needs(&getter));
 }
 
 #[test]
