@@ -17,6 +17,8 @@
 //! | [`direct::mailbox`] | [`direct::mailbox::Keeper`] | which letters to keep for recipients that are away |
 //! | [`direct::collecting`] | [`direct::collecting::Collector`] | which mailboxes to use, and when to ask them |
 //! | [`private::rooms`] | [`private::rooms::PrivateRooms`] | which private rooms we have, with which secrets, and whom to tell of a new one |
+//! | [`transfer::download`] | [`transfer::download::Downloads`] | which block of a file to ask of which peer |
+//! | [`transfer::upload`] | [`transfer::upload::Uploads`] | whom to serve blocks of files, in which order, how fast |
 //! | [`conduct`] | [`conduct::Conduct`] | how much misbehaviour is too much |
 //!
 //! **What travels**
@@ -77,6 +79,7 @@ pub mod signature;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod time;
+pub mod transfer;
 pub mod wire;
 
 pub use libp2p_identity::{Keypair, PeerId, PublicKey};

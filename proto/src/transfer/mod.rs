@@ -1,0 +1,37 @@
+//! Files from many peers: what to ask of whom, and whom to serve.
+//!
+//! A *share*, a file or a folder, is cut into *blocks*, numbered from 0, of at most [`MAX_BLOCK_BYTES`] each. A block is what is asked
+//! for, transferred, verified and recorded. Each share that a node gets or gives is a *transfer*, and has a number of its own there.
+//!
+//! | module | machine | decides |
+//! |---|---|---|
+//! | [`download`] | [`download::Downloads`] | which block to ask of which peer, when to ask another, whom to believe no more |
+//! | [`upload`] | [`upload::Uploads`] | whose requests are served, in which order, how fast |
+//!
+//! The two know nothing of each other. Whoever drives both tells the second what the first got from whom, so that who gives gets.
+//! Neither sees a byte of a file: reading, hashing and writing are the driver's.
+
+mod blocks;
+pub mod download;
+mod limits;
+mod meter;
+#[cfg(test)]
+mod tests;
+mod turns;
+pub mod upload;
+
+pub use blocks::{Blocks, Lengths};
+pub use limits::ByteRate;
+
+/// Bytes of the longest block: a subtree of 16 leaves of 16 KiB of a BitTorrent v2 hash tree.
+pub const MAX_BLOCK_BYTES: u32 = 256 * 1024;
+
+/// Blocks of a share at most: 1 TiB in blocks of full length. Some 11 bytes of memory each while the share is downloaded.
+pub const MAX_BLOCKS: u32 = 1 << 22;
+
+/// Names a transfer on this node. Nobody else sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransferId(
+    /// Given by whoever drives the machines.
+    pub u64,
+);
