@@ -212,10 +212,13 @@ async fn members(state: &AppState, room: &RoomName, texts: &[String]) -> Result<
 
 /// Names of people who are away may not be known: nothing is said of who would be told.
 fn unknown_member(room: &RoomName, text: &str, members: &[String]) -> ApiError {
-    let message = format!(
-        "{text:?} is not the name of a member of '{room}' that is known now; give the peer id of one of: {}",
-        members.join(", ")
-    );
+    let message = match members {
+        [] => format!("{text:?} is no member of '{room}' that this node has seen: it has seen nobody else there"),
+        seen => format!(
+            "{text:?} is not the name of a member of '{room}' that is known now; give the peer id of one of: {}",
+            seen.join(", ")
+        ),
+    };
     ApiError::new(StatusCode::NOT_FOUND, "not_a_member", message)
 }
 
