@@ -13,6 +13,11 @@ use super::{
 /// Hashes in a range: 16 KiB of them vouch for 128 MiB, so a large blob's layer is soon there, and no answer is long.
 pub const MAX_RANGE_HASHES: u16 = 512;
 
+/// Bytes of the largest encoded [`LayerPart`], with a proof from a single chunk of the largest blob.
+pub const MAX_PART_BYTES: usize = (MAX_RANGE_HASHES as usize + 24) * 32 + 32;
+
+const _: () = assert!((super::MAX_SHARE_BYTES / super::CHUNK_BYTES as u64).trailing_zeros() <= 24);
+
 /// A stretch of a layer that is one subtree: `width` is a power of two, and `first` a multiple of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LayerRange {
@@ -202,7 +207,10 @@ impl Layer {
             if span >= range.width {
                 proof.push(*level.get(at ^ 1).unwrap_or(&pad));
             }
-            level = parents(&level, &pad);
+            // A range that is the whole group needs nothing from inside it.
+            if range.width < width {
+                level = parents(&level, &pad);
+            }
             pad = node(&pad, &pad);
             (at, span) = (at / 2, span * 2);
         }
@@ -307,7 +315,7 @@ mod tests {
             let part = layer.part(range).unwrap();
             prop_assert_eq!(part.verify(range, &layer.root(), layer.blob_len()), Ok(()));
             let frame = crate::wire::encode(&part);
-            prop_assert_eq!(crate::wire::decode::<LayerPart, 32_768>(&frame), Ok(part));
+            prop_assert_eq!(crate::wire::decode::<LayerPart, MAX_PART_BYTES>(&frame), Ok(part));
         }
 
         #[test]

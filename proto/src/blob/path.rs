@@ -174,14 +174,15 @@ pub struct Folded(String);
 impl Folded {
     /// Folds a path, or a part of one.
     ///
-    /// Upper case first makes one of letters that have several lower cases (σ and ς, s and ſ). It also makes SS of ß, which
-    /// only some systems do.
+    /// By way of the upper case, which makes one of letters that have several lower cases (σ and ς, s and ſ), and from the lower
+    /// case, as ẞ has no other upper case but ß has. It also makes ss of ß, which only some systems do.
     pub fn new(path: &str) -> Self {
         if path.is_ascii() {
             return Self(path.to_ascii_lowercase());
         }
         let visible = path.nfd().filter(|c| !is_ignorable(*c));
-        Self(visible.flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfd().collect())
+        let upper = visible.flat_map(char::to_lowercase).flat_map(char::to_uppercase);
+        Self(upper.flat_map(char::to_lowercase).nfd().collect())
     }
 
     /// The folded names, from the top.
@@ -325,11 +326,24 @@ mod tests {
     fn what_some_system_takes_for_one_file_folds_alike() {
         let alike =
             [("README", "readme"), ("\u{e9}", "e\u{301}"), ("É", "e\u{301}"), ("ΣΑΣ", "σας"), ("K", "\u{212a}")];
-        for (one, other) in alike.into_iter().chain([("a\u{200d}b", "ab"), ("ſ", "S"), ("İ", "i\u{307}")]) {
+        for (one, other) in
+            alike.into_iter().chain([("a\u{200d}b", "ab"), ("ſ", "S"), ("STRAẞE", "straße"), ("İ", "i\u{307}")])
+        {
             assert_eq!(Folded::new(one), Folded::new(other), "{one} {other}");
         }
         for (one, other) in [("a", "b"), ("ﬁ2", "fi3"), ("①", "1"), ("a/b", "ab")] {
             assert_ne!(Folded::new(one), Folded::new(other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn every_character_folds_as_its_other_cases_do() {
+        for c in '\u{80}'..=char::MAX {
+            let folded = Folded::new(c.encode_utf8(&mut [0; 4]));
+            for case in [folded.0.clone(), c.to_lowercase().collect(), c.to_uppercase().collect()] {
+                assert_eq!(Folded::new(&case), folded, "{c:?}");
+            }
+            assert!(!folded.0.contains('/'), "{c:?}");
         }
     }
 
