@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test reports a failure")]
 
+mod bittorrent;
 mod bootstrap_loss;
 mod cli;
 mod closed_network;
