@@ -7,16 +7,21 @@
 //! | `hashing` | the hash trees of many files, by as many threads as there are cores |
 //! | `stamp` | how a file is known again, and that it has changed |
 //! | `import` | both together: what a share consists of |
+//! | `partial` | a share that is being fetched |
 
 mod hashing;
 mod import;
+mod partial;
 mod scan;
 mod stamp;
 
 pub use hashing::{HashError, Progress, hash_files};
 pub use import::{Import, ImportError, Imported, import};
+pub use partial::{MAX_OPEN_FILES, Partial, PartialError, Shape};
 pub use scan::{Found, Scan, ScanError, Symlinks, scan};
 pub use stamp::Stamp;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_partial;

@@ -98,8 +98,7 @@ pub fn scan(path: &Path, symlinks: Symlinks) -> Result<Scan, ScanError> {
     let place = path.canonicalize().map_err(failed)?;
     let metadata = fs::metadata(&place).map_err(failed)?;
     let name = place.file_name().ok_or_else(|| ScanError::Nameless(path.display().to_string()))?;
-    let name: FileName =
-        name.to_str().ok_or_else(|| ScanError::NotText(name.display().to_string()))?.parse()?;
+    let name: FileName = name.to_str().ok_or_else(|| ScanError::NotText(name.display().to_string()))?.parse()?;
     if metadata.is_file() {
         return Ok(Scan::File { place, name });
     }

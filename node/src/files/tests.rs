@@ -34,7 +34,8 @@ fn share(path: &Path, symlinks: Symlinks) -> Result<Imported, ImportError> {
 fn a_file_has_the_root_of_its_bytes_whatever_its_length() {
     let directory = TempDir::new().unwrap();
     let edge = |at: usize| [at - 1, at, at + 1];
-    let lengths = [0, 1].into_iter().chain(edge(LEAF_BYTES)).chain(edge(CHUNK_BYTES)).chain([40 * CHUNK_BYTES + 12_345]);
+    let lengths =
+        [0, 1].into_iter().chain(edge(LEAF_BYTES)).chain(edge(CHUNK_BYTES)).chain([40 * CHUNK_BYTES + 12_345]);
     for len in lengths {
         put(&directory, "file", &bytes(len));
         let imported = share(&directory.path().join("file"), Symlinks::Refuse).unwrap();
