@@ -47,6 +47,7 @@
 //! | [`time`] | instants and deadlines |
 //! | [`backoff`] | how long to wait after failures, and jitter |
 //! | [`rate`] | token buckets |
+//! | [`recent`] | the last so many different things |
 //! | [`schedule`] | deadlines of many, the earliest at hand |
 //! | [`commits`] | what is on its way to the store |
 //! | [`inbound`] | how much one neighbour may send by gossip |
@@ -73,6 +74,7 @@ pub mod offence;
 pub mod presence;
 pub mod private;
 pub mod rate;
+pub mod recent;
 pub mod schedule;
 pub mod seal;
 pub mod signature;

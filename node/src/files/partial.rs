@@ -25,6 +25,8 @@ use proto::blob::{
 };
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 
+use crate::secret_file::sync_directory;
+
 /// Files of a share that are open at a time; of more, the one that was opened first is closed. A process has 1,024 descriptors by default,
 /// and connections need most of them.
 pub const MAX_OPEN_FILES: usize = 32;
@@ -217,18 +219,18 @@ impl Partial {
             fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
         }
         let mut directories = BTreeSet::new();
-        for (index, entry) in self.files.iter().enumerate().filter(|(index, _)| self.is_selected(*index as u32)) {
+        for (_, entry) in self.files.iter().enumerate().filter(|(index, _)| self.is_selected(*index as u32)) {
             if entry.size == 0 {
                 make(entry)?.sync_all().map_err(|error| failed(&entry.place, error))?;
             }
             if entry.executable {
-                run_by_owner(&entry.place).map_err(|error| failed(&self.files[index].place, error))?;
+                run_by_owner(&entry.place).map_err(|error| failed(&entry.place, error))?;
             }
             directories.extend(entry.place.ancestors().skip(1).take_while(|place| place.starts_with(&self.part)));
         }
         directories.extend(self.empty.iter().map(PathBuf::as_path));
         for directory in directories.into_iter().rev() {
-            File::open(directory).and_then(|file| file.sync_all()).map_err(|error| failed(directory, error))?;
+            sync_directory(directory).map_err(|error| failed(directory, error))?;
         }
         self.open.clear();
         renameat_with(CWD, &self.part, CWD, &self.target, RenameFlags::NOREPLACE).map_err(|error| match error {
@@ -236,7 +238,7 @@ impl Partial {
             error => failed(&self.target, error.into()),
         })?;
         let above = self.target.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(above).and_then(|file| file.sync_all()).map_err(|error| failed(above, error))?;
+        sync_directory(above).map_err(|error| failed(above, error))?;
         Ok(self.target)
     }
 

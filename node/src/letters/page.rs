@@ -18,7 +18,7 @@ use crate::{
     model::{DirectMessage, DirectState},
     store::{
         Store, StoreError,
-        tables::{MAX_PAGE_ENTRIES, Select, Table, read, read_keys},
+        tables::{MAX_PAGE_ENTRIES, Select, Table, read, read_below, read_keys},
     },
     view::rfc3339,
 };
@@ -96,14 +96,8 @@ fn in_order(letters: Vec<Found>) -> Vec<Found> {
 /// # Errors
 /// [`StoreError`].
 pub async fn places(store: &dyn Store, other: Author) -> Result<Vec<Place>, StoreError> {
-    let (mut places, mut after) = (Vec::new(), None);
-    loop {
-        let select = Select::Page { prefix: other.0.to_vec(), after, limit: MAX_PAGE_ENTRIES };
-        let page = read(store, Table::Conversations, select).await?;
-        places.extend(page.iter().filter_map(|(key, _)| Place::from_key(key)));
-        let Some((last, _)) = page.into_iter().next_back() else { return Ok(places) };
-        after = Some(last);
-    }
+    let entries = read_below(store, Table::Conversations, &other.0).await?;
+    Ok(entries.iter().filter_map(|(key, _)| Place::from_key(key)).collect())
 }
 
 /// Up to where each of an author's streams is read when the user has read it all up to `through`, as [`messages`] has it. What comes
@@ -116,9 +110,8 @@ pub async fn read_through(
     author: Author,
     through: LetterId,
 ) -> Result<Option<Vec<(StreamId, u64)>>, StoreError> {
-    let select = Select::Page { prefix: author.0.to_vec(), after: None, limit: MAX_PAGE_ENTRIES };
     let mut read_up_to = BTreeMap::new();
-    for (key, bytes) in read(store, Table::Received, select).await? {
+    for (key, bytes) in read_below(store, Table::Received, &author.0).await? {
         let stream: Stream = value(Table::Received, &bytes)?;
         read_up_to.insert(StreamId(records::number(Table::Received, &key)?), stream.delivered.last());
     }

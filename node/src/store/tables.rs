@@ -140,10 +140,18 @@ pub type Entry = (Vec<u8>, Vec<u8>);
 /// # Errors
 /// [`StoreError`].
 pub async fn read_all(store: &dyn Store, table: Table) -> Result<Vec<Entry>, StoreError> {
+    read_below(store, table, &[]).await
+}
+
+/// All entries of a table whose keys begin with `prefix`, in order.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn read_below(store: &dyn Store, table: Table, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
     let mut all: Vec<Entry> = Vec::new();
     loop {
         let after = all.last().map(|(key, _)| key.clone());
-        let select = Select::Page { prefix: Vec::new(), after, limit: MAX_PAGE_ENTRIES };
+        let select = Select::Page { prefix: prefix.to_vec(), after, limit: MAX_PAGE_ENTRIES };
         let page = read(store, table, select).await?;
         if page.is_empty() {
             return Ok(all);

@@ -4,11 +4,12 @@
 //! Whoever has waited longest is laid first, so that with N keys to lay none waits longer than N at the rate of [`LAYING`]; what is the
 //! node's own comes before all that it provides for others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use libp2p::kad::{self, RecordKey};
 use proto::{
     rate::{Rate, TokenBucket},
+    schedule::Schedule,
     time::{Deadline, Now},
 };
 
@@ -35,19 +36,12 @@ pub enum Sake {
     Others,
 }
 
-/// When a key has its turn.
-#[derive(Debug, Clone, Copy)]
-struct Turn {
-    sake: Sake,
-    at: Deadline,
-    wait_ms: u64,
-}
-
 /// The keys.
 pub struct Providing {
-    turns: BTreeMap<Key, Turn>,
-    own: BTreeSet<(Deadline, Key)>,
-    others: BTreeSet<(Deadline, Key)>,
+    /// How long each waits from its next turn to the one after, in milliseconds.
+    waits: BTreeMap<Key, u64>,
+    own: Schedule<Key>,
+    others: Schedule<Key>,
     rate: TokenBucket,
     /// When the rate allows the next.
     ready: Option<Deadline>,
@@ -57,9 +51,9 @@ impl Providing {
     /// None yet.
     pub fn new(now: Now) -> Self {
         Self {
-            turns: BTreeMap::new(),
-            own: BTreeSet::new(),
-            others: BTreeSet::new(),
+            waits: BTreeMap::new(),
+            own: Schedule::default(),
+            others: Schedule::default(),
             rate: TokenBucket::new(LAYING, now),
             ready: None,
         }
@@ -67,62 +61,45 @@ impl Providing {
 
     /// Provides a key from now on, unless it does already.
     pub fn add(&mut self, now: Now, key: Key, sake: Sake) {
-        if !self.turns.contains_key(&key) {
-            self.schedule(key, Turn { sake, at: now.after(0), wait_ms: FIRST_MS });
-        }
+        let Entry::Vacant(wait_ms) = self.waits.entry(key) else { return };
+        wait_ms.insert(FIRST_MS);
+        let turns = match sake {
+            Sake::Own => &mut self.own,
+            Sake::Others => &mut self.others,
+        };
+        turns.set(key, Some(now.after(0)));
     }
 
     /// No longer. Others forget it in time.
     pub fn remove(&mut self, kad: &mut Kademlia, key: &Key) {
-        if let Some(turn) = self.turns.remove(key) {
-            self.order(turn.sake).remove(&(turn.at, *key));
+        if self.waits.remove(key).is_some() {
+            self.own.set(*key, None);
+            self.others.set(*key, None);
             kad.stop_providing(&RecordKey::new(key));
         }
     }
 
     /// When [`Providing::turn`] is to be called.
     pub fn deadline(&self) -> Option<Deadline> {
-        let first = |order: &BTreeSet<(Deadline, Key)>| order.first().map(|(at, _)| *at);
-        let next = Deadline::earliest(first(&self.own), first(&self.others))?;
+        let next = Deadline::earliest(self.own.first(), self.others.first())?;
         Some(self.ready.map_or(next, |ready| next.max(ready)))
     }
 
     /// Lays what is due, as far as the rate allows.
     pub fn turn(&mut self, now: Now, kad: &mut Kademlia) {
-        while let Some(key) = self.first_due(now)
-            && self.rate.take(now, 1)
-        {
-            self.lay(now, key);
-            // `Err` when too much is provided already.
-            let _ = kad.start_providing(RecordKey::new(&key));
+        for turns in [&mut self.own, &mut self.others] {
+            while turns.first().is_some_and(|at| now.reached(at))
+                && self.rate.take(now, 1)
+                && let Some(key) = turns.pop_due(now)
+            {
+                let wait_ms = self.waits.entry(key).or_insert(FIRST_MS);
+                turns.set(key, Some(now.after(*wait_ms)));
+                *wait_ms = (*wait_ms * 2).min(LAST_MS);
+                // `Err` when too much is provided already.
+                let _ = kad.start_providing(RecordKey::new(&key));
+            }
         }
         self.ready = self.rate.ready_at(now, 1);
-    }
-
-    fn first_due(&self, now: Now) -> Option<Key> {
-        let due =
-            |order: &BTreeSet<(Deadline, Key)>| order.first().filter(|(at, _)| now.reached(*at)).map(|(_, key)| *key);
-        due(&self.own).or_else(|| due(&self.others))
-    }
-
-    /// A key has its turn; the next comes later.
-    fn lay(&mut self, now: Now, key: Key) {
-        if let Some(Turn { sake, at, wait_ms }) = self.turns.remove(&key) {
-            self.order(sake).remove(&(at, key));
-            self.schedule(key, Turn { sake, at: now.after(wait_ms), wait_ms: (wait_ms * 2).min(LAST_MS) });
-        }
-    }
-
-    fn schedule(&mut self, key: Key, turn: Turn) {
-        self.order(turn.sake).insert((turn.at, key));
-        self.turns.insert(key, turn);
-    }
-
-    fn order(&mut self, sake: Sake) -> &mut BTreeSet<(Deadline, Key)> {
-        match sake {
-            Sake::Own => &mut self.own,
-            Sake::Others => &mut self.others,
-        }
     }
 }
 

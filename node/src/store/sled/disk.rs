@@ -10,6 +10,8 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use crate::secret_file::sync_directory;
+
 /// Makes everything that sled has written survive a power cut.
 pub(super) trait Syncer: Send {
     /// Returns when it would.
@@ -58,11 +60,6 @@ impl Syncer for FileSyncer {
         }
         self.database.sync_data()
     }
-}
-
-/// Makes the names in a directory durable.
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
 /// Creates a directory, and those above it, that only its owner may enter.

@@ -22,9 +22,7 @@ use proto::{ids::LogId, wire};
 
 use super::{
     Fault, Opened, Options, READ_QUEUE_REQUESTS, SledStore, WRITE_QUEUE_REQUESTS,
-    disk::{
-        MakeSyncer, Syncer, Witness, create_private_directory, free_bytes, make_private, sync_directory, write_file,
-    },
+    disk::{MakeSyncer, Syncer, Witness, create_private_directory, free_bytes, make_private, write_file},
     health::{Health, SUSPECT},
     index::{Index, SharedIndex},
     keys,
@@ -33,7 +31,10 @@ use super::{
     verify::verify,
     writer::Writer,
 };
-use crate::store::{KnownPeer, Snapshot, peers::PeerTable};
+use crate::{
+    secret_file::sync_directory,
+    store::{KnownPeer, Snapshot, peers::PeerTable},
+};
 
 /// The version of the format that this program writes.
 const FORMAT: u32 = 1;

@@ -1,6 +1,6 @@
 //! One pass through what a mailbox keeps for us.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use super::{MAX_GONE, MAX_HELD, MAX_ROUND_PAGES};
 use crate::{
@@ -9,34 +9,12 @@ use crate::{
         message::MAX_BATCH_LETTERS,
     },
     ids::Author,
+    recent::Recent,
     time::Deadline,
 };
 
 /// What was discarded at a mailbox of late.
-#[derive(Debug, Clone, Default)]
-pub struct Gone {
-    ids: BTreeSet<EnvelopeId>,
-    order: VecDeque<EnvelopeId>,
-}
-
-impl Gone {
-    /// Remembers a letter.
-    pub fn insert(&mut self, id: EnvelopeId) {
-        if self.ids.insert(id) {
-            self.order.push_back(id);
-        }
-        if self.order.len() > MAX_GONE
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
-        }
-    }
-
-    /// Whether it was this one.
-    pub fn contains(&self, id: &EnvelopeId) -> bool {
-        self.ids.contains(id)
-    }
-}
+pub type Gone = Recent<EnvelopeId, MAX_GONE>;
 
 /// The mailbox does not do what mailboxes do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

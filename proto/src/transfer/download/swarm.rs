@@ -2,14 +2,14 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
 };
 
 use libp2p_identity::PeerId;
 use rand_chacha::ChaCha8Rng;
 
 use super::{MAX_BANNED, MAX_PEERS, board::Board};
-use crate::transfer::Blocks;
+use crate::{recent::Recent, transfer::Blocks};
 
 /// One who takes part.
 #[derive(Debug)]
@@ -45,9 +45,7 @@ pub struct Swarm {
     members: BTreeMap<PeerId, Member>,
     /// Those who wait to be asked, the best first.
     ready: BTreeSet<(Reverse<u64>, PeerId)>,
-    banned: BTreeSet<PeerId>,
-    /// The same, the one banned longest ago first.
-    banned_order: VecDeque<PeerId>,
+    banned: Recent<PeerId, MAX_BANNED>,
 }
 
 impl Swarm {
@@ -102,14 +100,7 @@ impl Swarm {
 
     /// One may not take part any more.
     pub fn ban(&mut self, peer: PeerId) {
-        if self.banned.insert(peer) {
-            self.banned_order.push_back(peer);
-        }
-        if self.banned_order.len() > MAX_BANNED
-            && let Some(oldest) = self.banned_order.pop_front()
-        {
-            self.banned.remove(&oldest);
-        }
+        self.banned.insert(peer);
     }
 
     /// Whether one may not.
