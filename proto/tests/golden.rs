@@ -138,7 +138,7 @@ fn vectors() -> BTreeMap<&'static str, Vec<u8>> {
     add("blob.root.of_layer", samples::blob::layer().root().0.to_vec());
     add("blob.layer.range", wire::encode(&samples::blob::range()));
     add("blob.layer.part", wire::encode(&samples::blob::part()));
-    add("blob.bitfield", wire::encode(&samples::blob::bitfield()));
+    add("blob.blocks", wire::encode(&samples::blob::blocks()));
     add("blob.manifest", samples::blob::manifest().encode());
     add("blob.manifest.id", samples::blob::manifest().content().id().0.to_vec());
     let [file, folder] = samples::blob::links();

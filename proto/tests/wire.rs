@@ -269,7 +269,7 @@ fn every_byte_of_every_sample_matters() {
     check::<_, { direct::letter::MAX_ENVELOPE_BYTES }>(vec![samples::direct::text(), samples::direct::receipt()]);
     check::<_, MAX_INVITE_BYTES>(vec![samples::direct::invite()]);
     check::<_, 1_024>(vec![samples::blob::part()]);
-    check::<_, 1_024>(vec![samples::blob::bitfield()]);
+    check::<_, 1_024>(vec![samples::blob::blocks()]);
     check::<_, 1_024>(samples::blob::links().map(|link| link.content).into());
     check::<_, MAX_FRAME_BYTES>(samples::events().into_iter().map(|signed| signed.event).collect());
 }

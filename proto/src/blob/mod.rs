@@ -25,7 +25,7 @@
 //! | [`path`] | paths inside a folder, and which are refused |
 //! | [`manifest`] | what a folder consists of, and what a share is |
 //! | [`layout`] | the blocks of a share |
-//! | [`bitfield`] | which of them a peer has |
+//! | [`blocks`] | sets of them |
 //! | [`link`] | what one person hands another |
 //! | [`metainfo`] | the same for those who use BitTorrent: its files, read and written |
 //!
@@ -37,7 +37,7 @@
 //! [`merkle::root_proves_len`].
 
 mod bencode;
-pub mod bitfield;
+pub mod blocks;
 pub mod layer;
 pub mod layout;
 pub mod link;
@@ -47,6 +47,7 @@ pub mod metainfo;
 pub mod path;
 
 pub use crate::ids::BlobId;
+pub use blocks::Blocks;
 pub use merkle::{Hash, chunk_hash, root_of};
 
 /// Bytes under one leaf of the tree, given by BEP 52.

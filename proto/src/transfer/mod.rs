@@ -11,8 +11,8 @@
 //! The two know nothing of each other. Whoever drives both tells the second what the first got from whom, so that who gives gets.
 //! Neither sees a byte of a file: reading, hashing and writing are the driver's.
 
-mod blocks;
 pub mod download;
+mod lengths;
 mod limits;
 mod meter;
 #[cfg(test)]
@@ -20,14 +20,13 @@ mod tests;
 mod turns;
 pub mod upload;
 
-pub use blocks::{Blocks, Lengths};
+pub use lengths::Lengths;
 pub use limits::ByteRate;
+
+pub use crate::blob::{Blocks, layout::MAX_BLOCKS};
 
 /// Bytes of the longest block: a subtree of 16 leaves of 16 KiB of a BitTorrent v2 hash tree.
 pub const MAX_BLOCK_BYTES: u32 = 256 * 1024;
-
-/// Blocks of a share at most: 1 TiB in blocks of full length. Some 11 bytes of memory each while the share is downloaded.
-pub const MAX_BLOCKS: u32 = 1 << 22;
 
 /// Names a transfer on this node. Nobody else sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

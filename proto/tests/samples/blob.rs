@@ -1,8 +1,7 @@
 //! A share of each kind, and what is asked and told of it.
 
 use proto::blob::{
-    BlobId, CHUNK_BYTES, Hash,
-    bitfield::Bitfield,
+    BlobId, Blocks, CHUNK_BYTES, Hash,
     layer::{Layer, LayerPart, LayerRange},
     link::Link,
     manifest::{Content, Entry, FileEntry, Manifest, Node},
@@ -48,8 +47,6 @@ pub fn part() -> LayerPart {
     layer().part(range()).unwrap()
 }
 
-pub fn bitfield() -> Bitfield {
-    let mut bitfield = Bitfield::none(10).unwrap();
-    [0, 3, 9].into_iter().for_each(|block| assert!(bitfield.insert(block)));
-    bitfield
+pub fn blocks() -> Blocks {
+    Blocks::of(10, [0, 3, 9])
 }

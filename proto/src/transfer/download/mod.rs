@@ -53,7 +53,7 @@
 //! | bound | value | when it is reached |
 //! |---|---|---|
 //! | [`MAX_TRANSFERS`] | 1,024 | another is not added |
-//! | [`MAX_BLOCKS`] of a transfer | 4,194,304 | it is not added |
+//! | [`MAX_BLOCKS`] of a transfer | 8.4 million | it is not added |
 //! | [`MAX_PEERS`] in a transfer | 256 | further ones are not asked |
 //! | [`MAX_BYTES`] under way | 64 MiB | nothing is asked until some are durable |
 //! | [`MAX_REQUESTS`], [`MAX_REQUESTS_EACH`] of one peer | 4,096, 128 | nothing is asked until some are answered |

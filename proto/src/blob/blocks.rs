@@ -1,17 +1,52 @@
-//! Sets of blocks, and how long blocks are.
+//! Sets of the blocks of a share: those that a peer has, those that the user wants.
+//!
+//! As a set travels: the number of blocks of the share, and `⌈blocks / 8⌉` bytes in which block 0 is the highest bit of the first, as in
+//! BitTorrent. The bits after the last block are zero, so that one set has one spelling.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::layout::MAX_BLOCKS;
 
 /// Bits in a word.
 const WORD: usize = u64::BITS as usize;
 
 /// Some of the blocks of a share.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Raw", into = "Raw")]
 pub struct Blocks {
     /// How many the share has.
     count: u32,
     /// How many of them are in the set.
     len: u32,
-    /// A bit for each; those past the end are 0.
+    /// A bit for each, the highest of the first word for block 0; those past the end are 0.
     words: Vec<u64>,
+}
+
+/// A set as it travels.
+#[derive(Serialize, Deserialize)]
+struct Raw {
+    count: u32,
+    bytes: ByteBuf,
+}
+
+/// Bytes that are no set of blocks. The sender's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBlocks {
+    /// More than [`MAX_BLOCKS`].
+    #[error("{0} blocks are more than a share has")]
+    TooMany(u32),
+    /// More or fewer bytes than the blocks need.
+    #[error("{bytes} bytes for {blocks} blocks")]
+    Size {
+        /// Bytes given.
+        bytes: usize,
+        /// Blocks to be told of.
+        blocks: u32,
+    },
+    /// A bit is set after the last block.
+    #[error("bits for blocks that there are not")]
+    Stray,
 }
 
 impl Blocks {
@@ -25,7 +60,7 @@ impl Blocks {
         let mut words = vec![u64::MAX; (count as usize).div_ceil(WORD)];
         let rest = count as usize % WORD;
         if let Some(last) = words.last_mut().filter(|_| rest > 0) {
-            *last = (1 << rest) - 1;
+            *last = !(u64::MAX >> rest);
         }
         Self { count, len: count, words }
     }
@@ -107,54 +142,48 @@ impl Blocks {
     }
 }
 
+impl std::fmt::Debug for Blocks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Blocks({} of {})", self.len, self.count)
+    }
+}
+
+impl TryFrom<Raw> for Blocks {
+    type Error = InvalidBlocks;
+
+    fn try_from(raw: Raw) -> Result<Self, InvalidBlocks> {
+        let (count, bytes) = (raw.count, raw.bytes.as_slice());
+        if count > MAX_BLOCKS {
+            return Err(InvalidBlocks::TooMany(count));
+        }
+        if bytes.len() != count.div_ceil(8) as usize {
+            return Err(InvalidBlocks::Size { bytes: bytes.len(), blocks: count });
+        }
+        let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| (word >> 8) | (u64::from(*byte) << 56));
+        let words: Vec<u64> = bytes.chunks(WORD / 8).map(word).collect();
+        let rest = count as usize % WORD;
+        if rest > 0 && words.last().is_some_and(|last| last & (u64::MAX >> rest) != 0) {
+            return Err(InvalidBlocks::Stray);
+        }
+        Ok(Self { count, len: words.iter().map(|word| word.count_ones()).sum(), words })
+    }
+}
+
+impl From<Blocks> for Raw {
+    fn from(blocks: Blocks) -> Raw {
+        let mut bytes: Vec<u8> = blocks.words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        bytes.truncate(blocks.count.div_ceil(8) as usize);
+        Raw { count: blocks.count, bytes: ByteBuf::from(bytes) }
+    }
+}
+
 fn bit(block: u32) -> u64 {
-    1 << (block as usize % WORD)
+    (1 << (WORD - 1)) >> (block as usize % WORD)
 }
 
 fn bits(at: usize, word: u64) -> impl Iterator<Item = u32> {
-    let rests = std::iter::successors(Some(word), |rest| Some(rest & rest.wrapping_sub(1)));
-    rests.take_while(|rest| *rest != 0).map(move |rest| (at * WORD) as u32 + rest.trailing_zeros())
-}
-
-/// How long the blocks of a share are: most of them the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lengths {
-    count: u32,
-    full: u32,
-    /// The blocks of other length, by number.
-    exceptions: Vec<(u32, u32)>,
-}
-
-impl Lengths {
-    /// `count` blocks of `full` bytes, but for the exceptions: number and bytes of each.
-    pub fn new(count: u32, full: u32, mut exceptions: Vec<(u32, u32)>) -> Self {
-        exceptions.sort_unstable();
-        exceptions.dedup_by_key(|(block, _)| *block);
-        Self { count, full, exceptions }
-    }
-
-    /// How many blocks.
-    pub fn count(&self) -> u32 {
-        self.count
-    }
-
-    /// Bytes of a block.
-    pub fn len(&self, block: u32) -> u32 {
-        match self.exceptions.binary_search_by_key(&block, |(block, _)| *block) {
-            Ok(at) => self.exceptions[at].1,
-            Err(_) => self.full,
-        }
-    }
-
-    /// Whether there are no blocks.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Bytes of the longest block.
-    pub(crate) fn longest(&self) -> u32 {
-        self.exceptions.iter().map(|(_, len)| *len).chain([self.full]).max().unwrap_or(0)
-    }
+    let rests = std::iter::successors(Some(word), |rest| Some(rest & !bit(rest.leading_zeros())));
+    rests.take_while(|rest| *rest != 0).map(move |rest| (at * WORD) as u32 + rest.leading_zeros())
 }
 
 #[cfg(test)]
@@ -164,11 +193,33 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::{self, DecodeError};
+
+    fn decode(frame: &[u8]) -> Result<Blocks, DecodeError> {
+        wire::decode::<_, { MAX_BLOCKS as usize / 8 + 32 }>(frame)
+    }
 
     #[test]
-    fn each_block_is_as_long_as_was_said() {
-        let lengths = Lengths::new(5, 100, vec![(4, 7), (1, 50)]);
-        assert_eq!((0..5).map(|block| lengths.len(block)).collect::<Vec<_>>(), [100, 50, 100, 100, 7]);
+    fn the_first_block_is_the_highest_bit() {
+        let frame = wire::encode(&Blocks::of(10, [0, 9]));
+        assert_eq!(frame, [wire::VERSION, 10, 2, 0b1000_0000, 0b0100_0000]);
+    }
+
+    #[test]
+    fn a_set_of_another_length_or_with_stray_bits_is_refused() {
+        for bytes in [&[0x80][..], &[0x80, 0, 0], &[0x80, 0x20], &[0, 1]] {
+            assert!(decode(&wire::encode(&Raw { count: 10, bytes: ByteBuf::from(bytes) })).is_err(), "{bytes:?}");
+        }
+        assert!(decode(&wire::encode(&Raw { count: MAX_BLOCKS + 1, bytes: ByteBuf::new() })).is_err());
+    }
+
+    #[test]
+    fn the_largest_and_the_smallest_travel() {
+        for count in [0, 1, 8, 63, 64, 65, MAX_BLOCKS] {
+            let all = Blocks::all(count);
+            assert!(all.is_all() && all.len() == count);
+            assert_eq!(decode(&wire::encode(&all)), Ok(all));
+        }
     }
 
     proptest! {
@@ -193,6 +244,7 @@ mod tests {
             prop_assert_eq!(set.common_from(&blocks, start).collect::<BTreeSet<_>>(), common);
             prop_assert_eq!(set.without(&blocks).iter().collect::<BTreeSet<_>>(), model.difference(&other).copied().collect());
             prop_assert_eq!(Blocks::all(count), Blocks::of(count, 0..count));
+            prop_assert_eq!(decode(&wire::encode(&set)), Ok(set));
         }
     }
 }
