@@ -8,12 +8,14 @@
 //! | `stamp` | how a file is known again, and that it has changed |
 //! | `import` | both together: what a share consists of |
 //! | `partial` | a share that is being fetched |
+//! | `vault` | what this node has of shares, durable |
 
 mod hashing;
 mod import;
 mod partial;
 mod scan;
 mod stamp;
+pub mod vault;
 
 pub use hashing::{HashError, Progress, hash_files};
 pub use import::{Import, ImportError, Imported, import};

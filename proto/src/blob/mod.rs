@@ -25,7 +25,8 @@
 //! | [`path`] | paths inside a folder, and which are refused |
 //! | [`manifest`] | what a folder consists of, and what a share is |
 //! | [`layout`] | the blocks of a share |
-//! | [`blocks`] | sets of them |
+//! | [`outline`] | all that must be known of a share before its blocks can be checked |
+//! | [`blocks`] | sets of blocks |
 //! | [`link`] | what one person hands another |
 //! | [`metainfo`] | the same for those who use BitTorrent: its files, read and written |
 //!
@@ -44,6 +45,7 @@ pub mod link;
 pub mod manifest;
 pub mod merkle;
 pub mod metainfo;
+pub mod outline;
 pub mod path;
 
 pub use crate::ids::BlobId;

@@ -9,11 +9,12 @@
 //! | [`upload`] | [`upload::Uploads`] | whose requests are served, in which order, how fast |
 //!
 //! The two know nothing of each other. Whoever drives both tells the second what the first got from whom, so that who gives gets.
-//! Neither sees a byte of a file: reading, hashing and writing are the driver's.
+//! Neither sees a byte of a file: reading, hashing and writing are the driver's. What drivers say to each other is in [`message`].
 
 pub mod download;
 mod lengths;
 mod limits;
+pub mod message;
 mod meter;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,203 @@
+//! What this node has of shares, durable.
+//!
+//! Whoever decides what is shared and fetched never touches a file: it asks a [`Vault`], and is answered when that is done. So the
+//! simulator can put one of its own behind the same trait.
+//!
+//! | a share is held | its bytes are | how it comes to be |
+//! |---|---|---|
+//! | in place | where the user has them | [`Vault::import`] |
+//! | copied | in the vault's own files, one for each different file | [`Vault::import`] with `copy` |
+//! | in parts | in a [`super::Partial`] | [`Vault::begin`]; ends with [`Vault::finish`], after which it is held in place |
+//!
+//! A share that is held has its [`Outline`] in the vault: what is in it, and the hashes of all chunks.
+
+use std::{path::PathBuf, sync::Arc};
+
+use futures::future::BoxFuture;
+use proto::{
+    blob::{
+        BlobId, Blocks,
+        layer::{LayerPart, LayerRange},
+        layout::Layout,
+        manifest::Content,
+        outline::Outline,
+        path::FileName,
+    },
+    transfer::message::Tree,
+};
+
+use super::{ImportError, PartialError, Progress, Symlinks};
+use crate::store::StoreError;
+
+/// What comes of asking a vault.
+pub type Answer<T> = BoxFuture<'static, Result<T, VaultError>>;
+
+/// Why a vault could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// It cannot be shared. The user's to mend.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// What is fetched cannot be kept. [`PartialError`] says whose fault that is.
+    #[error(transparent)]
+    Partial(#[from] PartialError),
+    /// There is no such share, or no such part of it.
+    #[error("there is no such share here")]
+    Unknown,
+    /// A file is not what it was when it was shared.
+    #[error("'{0}' was changed since it was shared; share it again")]
+    Changed(String),
+    /// These bytes are not those of the block. The sender's fault.
+    #[error("bytes that are not those of the block")]
+    Wrong,
+    /// As many shares are held as can be.
+    #[error("{0} shares are held, which is the most there can be; unshare some")]
+    TooMany(usize),
+    /// The share is here already, in another way than what was asked for.
+    #[error("it is here already: {0}")]
+    Here(String),
+    /// The disk says no.
+    #[error("cannot read or write '{path}': {error}")]
+    Io {
+        /// Where.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The store says no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How the bytes of a share are held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holding {
+    /// Where the user has them.
+    InPlace,
+    /// In the vault's own files.
+    Copied,
+    /// In parts, on the way to where the user wants them.
+    Parts {
+        /// Which are durable.
+        have: Blocks,
+        /// Which the user wants.
+        wanted: Blocks,
+        /// Whether the user wants it to pause.
+        paused: bool,
+        /// Where those who may have it were said to be: multiaddrs with peer ids.
+        addresses: Vec<String>,
+    },
+    /// Where the user has them, but not what they were: nothing of it is served.
+    Changed {
+        /// Which file is another than it was.
+        file: String,
+    },
+}
+
+/// A share that is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// What it is.
+    pub content: Content,
+    /// What it is called.
+    pub name: FileName,
+    /// Where it is, or will be.
+    pub place: PathBuf,
+    /// How.
+    pub holding: Holding,
+    /// How it is cut.
+    pub layout: Arc<Layout>,
+    /// When it came here, wall-clock milliseconds.
+    pub added_ms: u64,
+}
+
+/// What to share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShareThis {
+    /// A file or a folder, absolute.
+    pub path: PathBuf,
+    /// What to call it, if not as it is called there.
+    pub name: Option<FileName>,
+    /// Whether to copy it into the vault, so that it can be changed or deleted where it is.
+    pub copy: bool,
+    /// What to do about symbolic links in it.
+    pub symlinks: Symlinks,
+    /// When this is asked, wall-clock milliseconds.
+    pub now_ms: u64,
+}
+
+/// Where a share that is fetched is to be put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchThis {
+    /// What it is called.
+    pub name: FileName,
+    /// Where it will be, absolute. Nothing may be there.
+    pub target: PathBuf,
+    /// Which of its files, by number; all, if none are named.
+    pub selected: Option<Vec<u32>>,
+    /// Where those who may have it were said to be.
+    pub addresses: Vec<String>,
+    /// When this is asked, wall-clock milliseconds.
+    pub now_ms: u64,
+}
+
+/// How much is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Bytes of copied files.
+    pub copied_bytes: u64,
+    /// Bytes of what is not complete.
+    pub partial_bytes: u64,
+    /// Bytes of outlines.
+    pub outline_bytes: u64,
+    /// Bytes in files that nothing needs: what [`Vault::collect_garbage`] removes.
+    pub garbage_bytes: u64,
+}
+
+/// Keeps shares. Every answer comes once what it says is durable; dropping one does not undo what it is about.
+pub trait Vault: Send + Sync + 'static {
+    /// All that is held, in the order in which it came.
+    fn list(&self) -> Answer<Vec<Held>>;
+
+    /// Looks at a path, hashes all of it, and holds it. What is held already, whole, is hashed anew and held as this says.
+    fn import(&self, what: ShareThis, progress: Arc<Progress>) -> Answer<Held>;
+
+    /// Begins to hold a share in parts; goes on with what is there of it, if it was begun before with the same target.
+    fn begin(&self, outline: Arc<Outline>, what: FetchThis) -> Answer<Held>;
+
+    /// The outline of a share. Large: not to be kept for long.
+    fn outline(&self, share: BlobId) -> Answer<Arc<Outline>>;
+
+    /// Part of a layer of a share, for a peer.
+    fn layer(&self, share: BlobId, of: Tree, range: LayerRange) -> Answer<LayerPart>;
+
+    /// A chunk of the manifest of a share, for a peer.
+    fn manifest_chunk(&self, share: BlobId, chunk: u32) -> Answer<Vec<u8>>;
+
+    /// The bytes of a block that is here, right ones: what was changed since is [`VaultError::Changed`].
+    fn read(&self, share: BlobId, block: u32) -> Answer<Vec<u8>>;
+
+    /// Checks the bytes of a block, and puts them in their place. They are durable after [`Vault::sync`].
+    fn write(&self, share: BlobId, block: u32, bytes: Vec<u8>) -> Answer<()>;
+
+    /// Has all that was written before outlive a power cut, and remembers that these blocks are there.
+    fn sync(&self, share: BlobId, blocks: Vec<u32>) -> Answer<()>;
+
+    /// All that is wanted was synced: puts it in its place.
+    fn finish(&self, share: BlobId) -> Answer<Held>;
+
+    /// Notes whether the user wants a share that is held in parts to pause.
+    fn pause(&self, share: BlobId, paused: bool) -> Answer<()>;
+
+    /// Holds a share no more. What is not complete is removed; what the user has is left alone.
+    fn forget(&self, share: BlobId) -> Answer<()>;
+
+    /// Hashes all of a share anew: holds it as [`Holding::Changed`] if it is not what it was, and as before if it is again.
+    fn verify(&self, share: BlobId, progress: Arc<Progress>) -> Answer<Held>;
+
+    /// How much is held.
+    fn usage(&self) -> Answer<Usage>;
+
+    /// Removes files that nothing needs; how many bytes that were.
+    fn collect_garbage(&self) -> Answer<u64>;
+}
