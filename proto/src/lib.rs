@@ -17,6 +17,7 @@
 //! | [`direct::mailbox`] | [`direct::mailbox::Keeper`] | which letters to keep for recipients that are away |
 //! | [`direct::collecting`] | [`direct::collecting::Collector`] | which mailboxes to use, and when to ask them |
 //! | [`private::rooms`] | [`private::rooms::PrivateRooms`] | which private rooms we have, with which secrets, and whom to tell of a new one |
+//! | [`transfer::survey`] | [`transfer::survey::Survey`] | whom to ask what a share consists of |
 //! | [`transfer::download`] | [`transfer::download::Downloads`] | which block of a file to ask of which peer |
 //! | [`transfer::upload`] | [`transfer::upload::Uploads`] | whom to serve blocks of files, in which order, how fast |
 //! | [`conduct`] | [`conduct::Conduct`] | how much misbehaviour is too much |
@@ -37,6 +38,7 @@
 //! | [`chat`] | the body of a message in a room |
 //! | [`live`] | what gossip carries |
 //! | [`call`] | what one peer asks another, and the answers |
+//! | [`transfer::message`] | the same about files, and what goes over the streams that carry them |
 //! | [`wire`] | the encoding of all of it |
 //! | [`offence`] | how a peer can break the protocol |
 //!

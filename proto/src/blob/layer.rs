@@ -112,6 +112,11 @@ impl LayerPart {
     /// # Errors
     /// [`InvalidPart`] says what is wrong.
     pub fn verify(&self, range: LayerRange, root: &BlobId, blob_len: u64) -> Result<(), InvalidPart> {
+        self.verified_top(range, root, blob_len).map(drop)
+    }
+
+    /// The same; gives the node over the range.
+    pub(super) fn verified_top(&self, range: LayerRange, root: &BlobId, blob_len: u64) -> Result<Hash, InvalidPart> {
         range.check(blob_len)?;
         if self.hashes.len() != range.chunks(blob_len).len() || self.proof.len() != range.proof_len(blob_len) {
             return Err(InvalidPart::Count { hashes: self.hashes.len(), proof: self.proof.len() });
@@ -121,7 +126,8 @@ impl LayerPart {
             level = parents(&level, &pad);
             pad = node(&pad, &pad);
         }
-        let mut reached = level[0];
+        let top = level[0];
+        let mut reached = top;
         let mut span = u64::from(range.width);
         let mut at = u64::from(range.first) / span;
         for beside in &self.proof {
@@ -132,7 +138,7 @@ impl LayerPart {
             pad = node(&pad, &pad);
             (at, span) = (at / 2, span * 2);
         }
-        if reached == root.0 { Ok(()) } else { Err(InvalidPart::Root) }
+        if reached == root.0 { Ok(top) } else { Err(InvalidPart::Root) }
     }
 }
 
@@ -156,25 +162,35 @@ impl Layer {
         if found != expected {
             return Err(WrongLayerLen { found, expected });
         }
-        let levels = widest(blob_len).trailing_zeros();
-        let mut pad = chunk_pad();
-        let mut lowest = Vec::with_capacity(hashes.len().div_ceil(usize::from(MAX_RANGE_HASHES)));
+        if hashes.len() <= 1 {
+            return Ok(Self { blob_len, upper: vec![hashes.clone()], hashes });
+        }
+        let mut tops = Vec::with_capacity(hashes.len().div_ceil(usize::from(MAX_RANGE_HASHES)));
         for group in hashes.chunks(usize::from(MAX_RANGE_HASHES)) {
-            pad = chunk_pad();
+            let mut pad = chunk_pad();
             let mut level = group.to_vec();
-            for _ in 0..levels {
+            for _ in 0..widest(blob_len).trailing_zeros() {
                 level = parents(&level, &pad);
                 pad = node(&pad, &pad);
             }
-            lowest.push(level[0]);
+            tops.push(level[0]);
         }
-        let mut upper = vec![lowest];
+        Ok(Self::of_tops(hashes, tops, blob_len))
+    }
+
+    /// The layer of a blob with these chunk hashes, of which the nodes over each of the widest ranges are `tops`.
+    pub(super) fn of_tops(hashes: Vec<Hash>, tops: Vec<Hash>, blob_len: u64) -> Self {
+        let mut pad = chunk_pad();
+        for _ in 0..widest(blob_len).trailing_zeros() {
+            pad = node(&pad, &pad);
+        }
+        let mut upper = vec![tops];
         while let Some(last) = upper.last().filter(|level| level.len() > 1) {
             let next = parents(last, &pad);
             pad = node(&pad, &pad);
             upper.push(next);
         }
-        Ok(Self { blob_len, hashes, upper })
+        Self { blob_len, hashes, upper }
     }
 
     /// The chunk hashes, in order.

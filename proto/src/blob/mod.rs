@@ -46,6 +46,7 @@ pub mod manifest;
 pub mod merkle;
 pub mod metainfo;
 pub mod outline;
+pub(crate) mod partial;
 pub mod path;
 
 pub use crate::ids::BlobId;

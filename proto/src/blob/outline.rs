@@ -63,6 +63,20 @@ impl Outline {
         }
     }
 
+    /// The same of parts that were proven one by one: nothing is hashed again, and a folder's manifest was read from bytes that are
+    /// `content`.
+    pub(crate) fn of_proven(
+        content: Content,
+        manifest: Option<Manifest>,
+        layers: Vec<Layer>,
+    ) -> Result<Self, InvalidOutline> {
+        let layout = match &manifest {
+            None => Layout::new([content.size()]).map_err(|_| InvalidOutline::Manifest)?,
+            Some(manifest) => Layout::of_folder(manifest),
+        };
+        Ok(Self { content, manifest, layers, layout })
+    }
+
     /// What the share is.
     pub fn content(&self) -> Content {
         self.content

@@ -206,7 +206,7 @@ pub enum Output {
 pub enum Misdeed {
     /// It sent a wrong byte.
     WrongByte,
-    /// It said too often that it has what it lacks.
+    /// It said too often that it has what it lacks; or said of a share what it is not.
     Lies,
 }
 
