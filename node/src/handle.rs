@@ -2,6 +2,7 @@
 
 mod direct;
 mod private;
+mod shares;
 
 use std::sync::Arc;
 
@@ -18,12 +19,15 @@ use proto::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+pub(crate) use self::shares::vault_error;
+pub use self::shares::{FetchRequest, ShareError, ShareRequest, Target};
 pub use crate::letters::page::DirectFilter;
 use crate::{
+    files::vault::Vault,
     letters::records::Place,
     model::{DirectMessage, Found, Member, Message, NodeEvent, Peer, Person, Room, Status},
     store::{Before, Request, Store, StoreError},
-    swarm::{lookups, private as private_rooms},
+    swarm::{lookups, private as private_rooms, shares as file_shares},
     view,
 };
 
@@ -92,6 +96,9 @@ pub enum CallError {
     /// A private room cannot be made, joined or changed like that.
     #[error(transparent)]
     PrivateRoom(#[from] proto::private::rooms::Refused),
+    /// Files cannot be shared or fetched like that.
+    #[error(transparent)]
+    Share(#[from] ShareError),
     /// The store refused or failed; nothing was sent.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -122,6 +129,7 @@ pub(crate) enum Command {
     Block(Author, bool, Answer<()>),
     RotateKey(Answer<()>),
     Private(private_rooms::Command),
+    Shares(file_shares::Command),
     Shutdown(Answer<()>),
 }
 
@@ -132,6 +140,7 @@ pub struct Handle {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) events: broadcast::Sender<NodeEvent>,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) vault: Arc<dyn Vault>,
     /// Where the history of private rooms lies.
     pub(crate) private: watch::Receiver<private_rooms::Names>,
     pub(crate) clock: Arc<dyn crate::clock::Clock>,

@@ -1,9 +1,11 @@
 //! What the node tells its users: one set of types for the library, the HTTP API and `--json`.
 
 mod private;
+mod shares;
 
 pub use private::{Invitation, JoinedRoom, PrivateRoom, Rotation};
 use serde::{Deserialize, Serialize};
+pub use shares::{Hashing, Share, ShareFile, SharePeer, ShareState, StoreUsage, TransferLimits};
 use utoipa::ToSchema;
 
 /// A message in a room, durable on this node.
@@ -267,6 +269,13 @@ pub enum NodeEvent {
         room: String,
         /// How often its key was changed.
         epoch: u32,
+    },
+    /// A share came to be, or got further. While its bytes come and go, this is told once a second.
+    Share(Box<Share>),
+    /// A share is no more.
+    Unshared {
+        /// Its root.
+        root: String,
     },
     /// Something is wrong that a person should know: a forked log, a wrong clock, a failing disk.
     Warning {

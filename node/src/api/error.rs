@@ -9,7 +9,11 @@ use proto::{direct::outbox::NotWritten, private::rooms::Refused};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{handle::CallError, people::NobodyMeant, store::StoreError};
+use crate::{
+    handle::{CallError, ShareError},
+    people::NobodyMeant,
+    store::StoreError,
+};
 
 /// The body of every answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -87,6 +91,7 @@ impl From<CallError> for ApiError {
             CallError::TooManyPeople => (StatusCode::CONFLICT, "too_many_people"),
             CallError::PrivateRoom(refused) => private_room(refused),
             CallError::InvalidChat(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_text"),
+            CallError::Share(error) => share(error),
             CallError::Store(StoreError::DiskFull { .. }) => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
             CallError::Store(StoreError::Failed(_) | StoreError::Rejected(_)) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "store_failed")
@@ -105,6 +110,18 @@ impl From<NobodyMeant> for ApiError {
             NobodyMeant::Ambiguous { .. } => (StatusCode::CONFLICT, "ambiguous_peer"),
         };
         Self::new(status, code, error.to_string())
+    }
+}
+
+fn share(error: &ShareError) -> (StatusCode, &'static str) {
+    match error {
+        ShareError::Unknown(_) => (StatusCode::NOT_FOUND, "no_such_share"),
+        ShareError::NoSuchHashing(_) => (StatusCode::NOT_FOUND, "no_such_hashing"),
+        ShareError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_share"),
+        ShareError::Here(_) => (StatusCode::CONFLICT, "here_already"),
+        ShareError::NotFetched(_) => (StatusCode::CONFLICT, "not_fetched"),
+        ShareError::TooMany(_) => (StatusCode::CONFLICT, "too_many_shares"),
+        ShareError::Disk(_) => (StatusCode::INSUFFICIENT_STORAGE, "disk_failed"),
     }
 }
 

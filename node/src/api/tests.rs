@@ -127,6 +127,7 @@ impl Fixture {
             peer_id,
             commands,
             events: events.clone(),
+            vault: Arc::new(crate::files::vault::NoVault),
             store: Arc::new(EmptyStore),
             private: watch::channel(Default::default()).1,
             clock: Arc::new(SystemClock::default()),

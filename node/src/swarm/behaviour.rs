@@ -15,7 +15,8 @@ use proto::{
 
 use super::{
     Resources, StartError,
-    codec::{ChannelCodec, DirectCodec},
+    codec::{ChannelCodec, DirectCodec, ShareCodec},
+    lanes,
 };
 
 /// The name of our Kademlia network; never the public IPFS one.
@@ -26,6 +27,9 @@ pub const CHANNEL_PROTOCOL: StreamProtocol = StreamProtocol::new("/starling/chan
 
 /// The protocol of letters.
 pub const DIRECT_PROTOCOL: StreamProtocol = StreamProtocol::new("/starling/direct/1");
+
+/// The protocol of questions about shares.
+pub const SHARE_PROTOCOL: StreamProtocol = StreamProtocol::new("/starling/share/1");
 
 /// What identify shows as the protocol version.
 pub const PROTOCOL_VERSION: &str = "/starling/1";
@@ -72,6 +76,9 @@ pub const MAX_CALLS_PER_CONNECTION: usize = 64;
 /// a collector and for streams that are being closed. Each may be read into memory before anybody looks at it. Of more, those that come
 /// are dropped, and those that go out have failed; whoever asked tries again later.
 pub const MAX_LETTERS_PER_CONNECTION: usize = 2 * (outbox::WINDOW + 4);
+
+/// Questions about shares under way on one connection, both ways together. Each may be read into memory before anybody looks at it.
+pub const MAX_SHARE_CALLS_PER_CONNECTION: usize = 64;
 
 /// Bytes of a question about letters that a node takes which keeps none for others: one letter, where most questions are far
 /// smaller. Those that are larger are for mailboxes.
@@ -122,6 +129,10 @@ pub struct Behaviour {
     pub calls: request_response::Behaviour<ChannelCodec>,
     /// Questions and answers about letters.
     pub direct: request_response::Behaviour<DirectCodec>,
+    /// Questions and answers about shares.
+    pub shares: request_response::Behaviour<ShareCodec>,
+    /// Streams for blocks.
+    pub lanes: lanes::behaviour::Behaviour,
 }
 
 impl Behaviour {
@@ -172,6 +183,12 @@ impl Behaviour {
                 request_response::ProtocolSupport::Full,
                 if keeps_letters { MAX_QUESTION_BYTES } else { PLAIN_QUESTION_BYTES },
             ),
+            shares: request_response::Behaviour::with_codec(
+                ShareCodec::default(),
+                [(SHARE_PROTOCOL, request_response::ProtocolSupport::Full)],
+                calls(MAX_SHARE_CALLS_PER_CONNECTION),
+            ),
+            lanes: lanes::behaviour::Behaviour::default(),
         })
     }
 }

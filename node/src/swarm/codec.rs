@@ -7,6 +7,7 @@ use futures::prelude::*;
 use libp2p::{StreamProtocol, request_response};
 use proto::{
     call, direct,
+    transfer::message as share,
     wire::{self, DecodeError},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -30,6 +31,10 @@ pub type DirectCodec = FrameCodec<
     { direct::message::MAX_QUESTION_BYTES },
     { direct::message::MAX_ANSWER_BYTES },
 >;
+
+/// About shares.
+pub type ShareCodec =
+    FrameCodec<share::ShareQuestion, share::ShareAnswer, { share::MAX_QUESTION_BYTES }, { share::MAX_ANSWER_BYTES }>;
 
 impl<Q, A, const MAX_Q: usize, const MAX_A: usize> Default for FrameCodec<Q, A, MAX_Q, MAX_A> {
     fn default() -> Self {

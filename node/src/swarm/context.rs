@@ -69,6 +69,18 @@ pub enum Effect {
         /// Where it was said to be, if anybody has said so.
         addresses: Vec<Multiaddr>,
     },
+    /// A peer may have something of a share, and is dialed: for whoever dials.
+    Dial {
+        /// Who.
+        peer: PeerId,
+        /// Where it was said to be, if anybody has said so.
+        addresses: Vec<Multiaddr>,
+    },
+    /// A lane to a peer is wanted: for whoever knows its connections.
+    OpenLane {
+        /// Who.
+        peer: PeerId,
+    },
     /// A room writes to somebody: for direct messages. Answered by [`Effect::LetterWritten`].
     Letter {
         /// The room's own.

@@ -12,7 +12,7 @@ use super::{
     behaviour::BehaviourEvent,
     calls::WayBack,
     context::Cx,
-    direct, report,
+    direct, shares,
     task::{Task, lend},
 };
 use crate::model::NodeEvent;
@@ -30,6 +30,7 @@ impl Task {
                     let address = address.to_string();
                     lend!(self, now).report(NodeEvent::PeerConnected { peer_id: peer_id.to_string(), address });
                     self.direct.connected(&mut lend!(self, now), peer_id);
+                    self.shares.connected(&mut lend!(self, now), peer_id);
                 }
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
@@ -39,7 +40,10 @@ impl Task {
                     self.guard.disconnected(&peer_id);
                     self.rooms.disconnected(&mut lend!(self, now), peer_id);
                     self.direct.disconnected(&mut lend!(self, now), peer_id);
+                    self.shares.disconnected(&mut lend!(self, now), peer_id);
                     lend!(self, now).report(NodeEvent::PeerDisconnected { peer_id: peer_id.to_string() });
+                } else {
+                    self.shares.connection_closed(&mut lend!(self, now), peer_id);
                 }
                 self.calls.forget_gone();
             }
@@ -52,9 +56,9 @@ impl Task {
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 tracing::info!(%address, "listening");
-                self.private.reached_at(report::reached_at(&self.swarm));
+                self.reached_at();
             }
-            SwarmEvent::ExpiredListenAddr { .. } => self.private.reached_at(report::reached_at(&self.swarm)),
+            SwarmEvent::ExpiredListenAddr { .. } => self.reached_at(),
             SwarmEvent::ListenerError { error, .. } => tracing::warn!("a listener failed to accept: {error}"),
             SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
                 lend!(self, now).warn(format!("no longer listening on {addresses:?}: {error}"));
@@ -73,6 +77,8 @@ impl Task {
             }
             BehaviourEvent::Calls(event) => self.call_event(now, event),
             BehaviourEvent::Direct(event) => self.direct_event(now, event),
+            BehaviourEvent::Shares(event) => self.share_event(now, event),
+            BehaviourEvent::Lanes(event) => self.shares.stream(&mut lend!(self, now), event),
             BehaviourEvent::Identify(event) => self.network.identify(now, &mut self.swarm, &mut self.peers, event),
             BehaviourEvent::Kad(event) => {
                 if let kad::Event::OutboundQueryProgressed { id, result, stats, step } = &event {
@@ -81,6 +87,7 @@ impl Task {
                     let own = *self.swarm.local_peer_id();
                     let known = |peer: &PeerId| self.network.addresses(peer);
                     self.direct.progressed(&mut lend!(self, now), (*id, result, step), known);
+                    self.shares.progressed(&mut lend!(self, now), *id, result, step);
                     self.lookups.progressed(own, &mut self.swarm.behaviour_mut().kad, *id, result, stats, step);
                 }
                 self.network.kad(now, &mut self.swarm.behaviour_mut().kad, event);
@@ -152,6 +159,20 @@ impl Task {
             _ => None,
         };
         if let Err((peer, error)) = self.direct.event(&mut lend!(self, now), event, from.as_ref()) {
+            self.blame(now, peer, &error);
+        }
+    }
+
+    fn share_event(&mut self, now: Now, event: shares::Event) {
+        use request_response::{Event, Message};
+        if let Event::Message { peer, message: Message::Request { .. }, .. } = &event
+            && !self.guard.admits_call(&mut lend!(self, now), *peer)
+        {
+            // The way back is dropped with the event.
+            return;
+        }
+        let known = |peer: &PeerId| self.network.addresses(peer);
+        if let Err((peer, error)) = self.shares.event(&mut lend!(self, now), event, known) {
             self.blame(now, peer, &error);
         }
     }

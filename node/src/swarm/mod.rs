@@ -13,6 +13,7 @@
 //! | `routing` | filling Kademlia's table |
 //! | `rendezvous` | finding the members of a room |
 //! | `direct` | letters: writing, taking, keeping them for others |
+//! | `shares`, `lanes` | files: giving and getting them, and the streams on which their blocks travel |
 //! | `reach` | connecting with a peer that somebody wants |
 //! | `providing` | what this node provides in Kademlia for long |
 //! | `lookups` | finding who has something, for callers |
@@ -35,6 +36,7 @@ mod events;
 mod forks;
 mod guard;
 mod journal;
+mod lanes;
 pub mod lookups;
 mod making;
 mod network;
@@ -51,6 +53,7 @@ mod rooms;
 mod routing;
 mod saying;
 mod sealing;
+pub mod shares;
 mod stopping;
 mod task;
 mod verdicts;
@@ -78,6 +81,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::{
     clock::Clock,
+    files::vault::Vault,
     handle::{Handle, MAX_QUEUED_CALLS},
     spawn::{ConnectionTasks, Spawn},
     store::{Snapshot, Store, StoreError},
@@ -154,6 +158,8 @@ pub struct Parts {
     pub transports: Arc<dyn Transports>,
     /// Where things are kept.
     pub store: Arc<dyn Store>,
+    /// Where files are kept that are shared and fetched.
+    pub vault: Arc<dyn Vault>,
     /// What the store held when it was opened.
     pub snapshot: Snapshot,
     /// Where time comes from.
@@ -216,7 +222,7 @@ pub async fn start_measured(parts: Parts, registry: &mut Registry) -> Result<Han
 }
 
 async fn build(parts: Parts, registry: Option<&mut Registry>) -> Result<Handle, StartError> {
-    let Parts { keypair, settings, transports, store, snapshot, clock, spawn, verifier, seed } = parts;
+    let Parts { keypair, settings, transports, store, vault, snapshot, clock, spawn, verifier, seed } = parts;
     let peer_id = keypair.public().to_peer_id();
     let signer = Signer::new(keypair.clone()).ok_or(StartError::KeyType)?;
     let profile = Profile::new(&settings.name, "").map_err(|error| StartError::Name(error.to_string()))?;
@@ -269,6 +275,15 @@ async fn build(parts: Parts, registry: Option<&mut Registry>) -> Result<Handle, 
             proto::private::rooms::Config { signer, verifier, seed: rng.random() },
             records,
         ),
+        shares: shares::Shares::new(
+            now,
+            shares::Config {
+                own: peer_id,
+                vault: Arc::clone(&vault),
+                spawn: Arc::clone(&spawn),
+                rng: StdRng::from_rng(&mut rng),
+            },
+        ),
         reach: reach::Reach::default(),
         lookups: lookups::Lookups::default(),
         guard: guard::Guard::new(),
@@ -285,7 +300,7 @@ async fn build(parts: Parts, registry: Option<&mut Registry>) -> Result<Handle, 
     task.enter(now, wanted, &letters);
     let private = task.private.names();
     spawn.spawn(Box::pin(task.run()));
-    Ok(Handle { peer_id, commands, events: reports, store, private, clock })
+    Ok(Handle { peer_id, commands, events: reports, store, vault, private, clock })
 }
 
 /// What lies at the bottom of an error: the transport's own errors only say that there is something beneath them.

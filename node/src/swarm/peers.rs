@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
 
 /// Characters kept of the program's name that a peer gives.
 const MAX_AGENT_CHARS: usize = 64;
@@ -16,6 +16,17 @@ pub struct Connected {
     pub rtt: Option<Duration>,
     /// The program it names, with its version and incarnation.
     pub agent: Option<String>,
+}
+
+impl Connected {
+    /// The connection on which much is to travel: a direct one before a relayed one, TCP before QUIC, which is half as fast.
+    pub fn best(&self) -> Option<(ConnectionId, &Multiaddr)> {
+        let rank = |address: &Multiaddr| {
+            let has = |wanted: fn(&Protocol) -> bool| address.iter().any(|part| wanted(&part));
+            (has(|part| *part == Protocol::P2pCircuit), !has(|part| matches!(part, Protocol::Tcp(_))))
+        };
+        self.connections.iter().min_by_key(|(_, address)| rank(address)).map(|(id, address)| (*id, address))
+    }
 }
 
 /// All connected peers. Bounded by the connection limits.

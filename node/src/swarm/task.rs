@@ -33,6 +33,7 @@ use super::{
     rendezvous::Rendezvous,
     report,
     rooms::Rooms,
+    shares::{self, Shares},
     stopping::{self, Stopping},
 };
 use crate::{
@@ -52,6 +53,7 @@ enum Action {
     Written(Written),
     Read(Box<Read>),
     Anonymous(Box<direct::Came>),
+    Share(Box<shares::Came>),
     Timeout,
 }
 
@@ -70,6 +72,7 @@ pub(super) struct Task {
     pub network: Network,
     pub rendezvous: Rendezvous,
     pub direct: Direct,
+    pub shares: Shares,
     pub reach: Reach,
     pub lookups: Lookups,
     pub guard: Guard,
@@ -120,7 +123,7 @@ impl Task {
     /// Comes into rooms: the private ones that it was in before, and these, each durably. `letters` are the last ones, the newest first:
     /// they may tell of new keys.
     pub fn enter(&mut self, now: Now, names: Vec<RoomName>, letters: &[Kept]) {
-        self.private.reached_at(report::reached_at(&self.swarm));
+        self.reached_at();
         self.private.drain(&mut lend!(self, now), &mut self.rooms);
         for name in names {
             if self.private.find(&name).is_none() {
@@ -135,6 +138,13 @@ impl Task {
                 self.private.letter(&mut lend!(self, now), &mut self.rooms, letter.from, &text.text);
             }
         }
+    }
+
+    /// Where others reach this node may have changed.
+    pub fn reached_at(&mut self) {
+        let addresses = report::reached_at(&self.swarm);
+        self.private.reached_at(addresses.clone());
+        self.shares.reached_at(addresses);
     }
 
     /// The only place that waits.
@@ -153,6 +163,7 @@ impl Task {
             Some(command) = self.commands.recv() => Action::Command(command),
             read = self.reads.next() => Action::Read(Box::new(read)),
             came = self.direct.came() => Action::Anonymous(Box::new(came)),
+            came = self.shares.came() => Action::Share(Box::new(came)),
             () = timeout => Action::Timeout,
         }
     }
@@ -175,6 +186,7 @@ impl Task {
                 read => self.rooms.read(&mut lend!(self, now), read),
             },
             Action::Anonymous(came) => self.direct.anonymous(&mut lend!(self, now), *came),
+            Action::Share(came) => self.shares.handle(&mut lend!(self, now), *came),
             Action::Timeout => {}
         }
     }
@@ -196,6 +208,7 @@ impl Task {
         if self.stopping.is_none() {
             self.direct.timeout(&mut lend!(self, now));
             self.private.timeout(&mut lend!(self, now), &mut self.rooms);
+            self.shares.timeout(&mut lend!(self, now));
         }
         while let Some(effect) = self.effects.pop_front() {
             self.effect(now, effect);
@@ -225,6 +238,11 @@ impl Task {
                 self.network.direct_peer(now, peer);
                 self.reach.insist(&mut self.swarm, peer, addresses);
             }
+            Effect::Dial { peer, addresses } => _ = self.reach.dial(&mut self.swarm, peer, addresses),
+            Effect::OpenLane { peer } => match self.peers.get(&peer).and_then(|connected| connected.best()) {
+                Some((connection, _)) => self.swarm.behaviour_mut().lanes.open(peer, connection),
+                None => self.shares.no_lane(&mut lend!(self, now), peer),
+            },
             Effect::Appeared { who, name } => self.direct.appeared(&mut lend!(self, now), who, &name),
             Effect::Letter { token, to, text } => {
                 self.direct.write_for_room(&mut lend!(self, now), token, to, text);
@@ -243,10 +261,11 @@ impl Task {
     fn deadline(&self) -> Option<Deadline> {
         let always = [self.rooms.deadline(), self.guard.deadline()];
         let last = match &self.stopping {
-            Some(stopping) => [Some(stopping.deadline(self.journal.is_idle())), None],
+            Some(stopping) => [Some(stopping.deadline(self.journal.is_idle())), None, None],
             None => [
                 Deadline::earliest(self.network.deadline(), self.rendezvous.deadline()),
                 Deadline::earliest(self.direct.deadline(), self.private.deadline()),
+                self.shares.deadline(),
             ],
         };
         always.into_iter().chain(last).flatten().min()
@@ -283,6 +302,7 @@ impl Task {
                 Some(_) => self.private.leave(&mut lend!(self, now), &mut self.rooms, name, answer),
                 None => self.rooms.leave(&mut lend!(self, now), &name, answer),
             },
+            Command::Shares(command) => self.shares.command(&mut lend!(self, now), command, &self.peers),
             Command::Private(command) => self.private.command(&mut lend!(self, now), &mut self.rooms, command),
             Command::Say(name, text, answer) => self.rooms.say(&mut lend!(self, now), name, &text, answer),
             Command::Dial(address, answer) => {

@@ -12,6 +12,7 @@ use futures::StreamExt;
 use libp2p::{Multiaddr, Swarm, identity::Keypair, kad, multiaddr::Protocol, swarm::SwarmEvent};
 use node::{
     clock::SystemClock,
+    files::vault::NoVault,
     handle::Handle,
     model::NodeEvent,
     spawn::TokioSpawn,
@@ -53,6 +54,7 @@ async fn start_with(number: u8, bootstrap: &[&Node], store: MemoryStore, direct:
         keypair,
         settings,
         store: Arc::new(store),
+        vault: Arc::new(NoVault),
         snapshot,
         clock: Arc::new(SystemClock::default()),
         spawn: Arc::new(TokioSpawn),

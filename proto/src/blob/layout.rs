@@ -70,6 +70,8 @@ impl Span {
 pub struct Layout {
     /// The files that are not empty, in order.
     spans: Vec<Span>,
+    /// How many there are with the empty ones.
+    files: u32,
     size: u64,
 }
 
@@ -81,11 +83,13 @@ impl Layout {
     pub fn new(sizes: impl IntoIterator<Item = u64>) -> Result<Self, TooLarge> {
         let mut spans: Vec<Span> = Vec::new();
         let (mut blocks, mut filled, mut parts, mut total) = (0, CHUNK, 0, 0u64);
+        let mut files = 0;
         for (file, size) in sizes.into_iter().enumerate() {
             total = total.checked_add(size).filter(|total| *total <= MAX_SHARE_BYTES).ok_or(TooLarge)?;
             if file >= MAX_FOLDER_ENTRIES {
                 return Err(TooLarge);
             }
+            files = file as u32 + 1;
             if size == 0 {
                 continue;
             }
@@ -100,13 +104,18 @@ impl Layout {
             filled += (size - 1) % CHUNK + 1;
             parts += 1;
         }
-        Ok(Self { spans, size: total })
+        Ok(Self { spans, files, size: total })
     }
 
     /// The layout of a folder.
     pub fn of_folder(manifest: &Manifest) -> Self {
         #[expect(clippy::expect_used, reason = "a manifest keeps the same limits")]
         Self::new(manifest.files().map(|(_, file)| file.size)).expect("a manifest is within the limits of a share")
+    }
+
+    /// Number of files, empty ones too.
+    pub fn files(&self) -> u32 {
+        self.files
     }
 
     /// Bytes of the share.

@@ -1,5 +1,8 @@
 //! How long the blocks of a share are.
 
+use super::MAX_BLOCK_BYTES;
+use crate::blob::layout::Layout;
+
 /// How long the blocks of a share are: most of them the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lengths {
@@ -15,6 +18,14 @@ impl Lengths {
         exceptions.sort_unstable();
         exceptions.dedup_by_key(|(block, _)| *block);
         Self { count, full, exceptions }
+    }
+
+    /// Those of a share that is cut like this.
+    pub fn of(layout: &Layout) -> Self {
+        let full = MAX_BLOCK_BYTES;
+        let len = |block| (block, layout.block_len(block));
+        let exceptions = (0..layout.blocks()).map(len).filter(|(_, len)| *len != full).collect();
+        Self { count: layout.blocks(), full, exceptions }
     }
 
     /// How many blocks.

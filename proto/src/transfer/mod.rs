@@ -17,7 +17,7 @@ pub mod download;
 mod lengths;
 mod limits;
 pub mod message;
-mod meter;
+pub mod meter;
 pub mod survey;
 #[cfg(test)]
 mod tests;

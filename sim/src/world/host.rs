@@ -4,6 +4,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use libp2p::{Multiaddr, PeerId, identity::Keypair, multiaddr::Protocol};
 use node::{
+    files::vault::NoVault,
     handle::Handle,
     swarm::{self, DirectSettings, Parts, Resources, Settings, StartError},
 };
@@ -146,6 +147,7 @@ impl Host {
             },
             transports: Arc::new(network.transports(self.net)),
             store,
+            vault: Arc::new(NoVault),
             snapshot,
             clock: Arc::new(self.clock),
             spawn: Arc::new(tasks.clone()),

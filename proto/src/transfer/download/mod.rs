@@ -289,6 +289,12 @@ impl Downloads {
         })
     }
 
+    /// How many blocks of a transfer a peer has, and how many there are; `None` if it takes no part.
+    pub fn share_of(&self, transfer: TransferId, peer: &PeerId) -> Option<(u32, u32)> {
+        let member = self.transfers.get(&transfer)?.swarm.get(peer)?;
+        Some((member.has().len(), member.has().count()))
+    }
+
     /// What is known of a peer.
     pub fn peer(&self, now: Now, peer: &PeerId) -> Option<PeerLoad> {
         self.links.get(peer).map(|link| link.load(now))

@@ -63,6 +63,7 @@ async fn node(number: u8, network: &Network, bootstrap: Vec<Multiaddr>, clock: A
             direct: DirectSettings::default(),
         },
         transports: Arc::new(network.transports(host)),
+        vault: std::sync::Arc::new(node::files::vault::NoVault),
         snapshot: store.snapshot(),
         store: Arc::new(store),
         keypair,

@@ -1,0 +1,196 @@
+//! A lane on which we give blocks.
+//!
+//! | a question is | when | then |
+//! |---|---|---|
+//! | open | it came | the swarm's task says whether it is served, or the peer takes it back |
+//! | being answered | its turn has come | read by the vault, up to [`MAX_READ_AHEAD`] at a time, and sent in their order |
+//!
+//! While [`MAX_OPEN`] questions are open, no more are read: a peer that asks and asks waits at its own end.
+
+use std::{io, sync::Arc};
+
+use futures::{
+    FutureExt, StreamExt, TryFutureExt,
+    future::BoxFuture,
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
+};
+use libp2p::Stream;
+use proto::transfer::{
+    MAX_BLOCK_BYTES,
+    message::{Delivery, Order, Piece, Refusal, Reply},
+    upload::MAX_QUEUED_EACH,
+};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::Instant,
+};
+
+use super::{Answer, Asked, Ends, LaneEvent, frames};
+use crate::files::vault::{Vault, VaultError};
+
+/// Blocks that are read while one is sent.
+const MAX_READ_AHEAD: usize = 4;
+
+/// Questions of one lane that are not answered: as many as a peer may queue, and some for manifests and for refusals.
+const MAX_OPEN: usize = MAX_QUEUED_EACH + 64;
+
+/// What happens on a lane.
+#[derive(Debug)]
+pub enum Told {
+    /// The peer wants a piece.
+    Asked(Asked),
+    /// It does not want it any more.
+    TakenBack(u64),
+    /// A piece went out: so many bytes, in so many milliseconds.
+    Sent {
+        /// The question.
+        number: u64,
+        /// Bytes.
+        bytes: u32,
+        /// Milliseconds from the answer to the last byte.
+        took_ms: u64,
+    },
+    /// It did not, because the vault does not have it any more.
+    Failed(Asked, VaultError),
+}
+
+/// The swarm's end of such a lane.
+pub struct Giving {
+    answers: mpsc::Sender<Answer>,
+    open: Arc<Semaphore>,
+}
+
+impl Giving {
+    /// A lane over a stream, and the task that is to be run for it.
+    pub fn new(
+        ends: Ends,
+        stream: Stream,
+        vault: Arc<dyn Vault>,
+        events: mpsc::Sender<LaneEvent>,
+    ) -> (Self, BoxFuture<'static, ()>) {
+        let (answers, receiver) = mpsc::channel(MAX_OPEN);
+        let open = Arc::new(Semaphore::new(MAX_OPEN));
+        let (read, write) = stream.split();
+        let reading = Reading { ends, events: events.clone(), open: Arc::clone(&open) };
+        let writing = Writing { ends, events: events.clone(), open: Arc::clone(&open), vault };
+        let task = async move {
+            let either = futures::future::select(reading.run(read).boxed(), writing.run(receiver, write).boxed());
+            if let Err(error) = either.await.factor_first().0 {
+                tracing::debug!(peer = %ends.peer, "a lane ended: {error}");
+            }
+            // The swarm's task may have ended.
+            let _ = events.send(LaneEvent::Ended(ends.lane)).await;
+        };
+        (Self { answers, open }, task.boxed())
+    }
+
+    /// Answers a question. There is room for as many as are open.
+    pub fn answer(&self, answer: Answer) {
+        // If the lane has ended, that is told.
+        let _ = self.answers.try_send(answer);
+    }
+
+    /// A question that was taken back needs no answer.
+    pub fn forget(&self) {
+        self.open.add_permits(1);
+    }
+}
+
+struct Reading {
+    ends: Ends,
+    events: mpsc::Sender<LaneEvent>,
+    open: Arc<Semaphore>,
+}
+
+impl Reading {
+    async fn run(self, mut read: ReadHalf<Stream>) -> io::Result<()> {
+        loop {
+            let permit = self.open.acquire().await.map_err(io::Error::other)?;
+            let Some(order) = frames::read(&mut read).await? else { return Ok(()) };
+            let told = match order {
+                Order::Ask { number, share, piece } => {
+                    // Given back when the question is answered.
+                    permit.forget();
+                    Told::Asked(Asked { number, share, piece })
+                }
+                Order::TakeBack { number } => Told::TakenBack(number),
+            };
+            tell(&self.events, self.ends, told).await?;
+        }
+    }
+}
+
+struct Writing {
+    ends: Ends,
+    events: mpsc::Sender<LaneEvent>,
+    open: Arc<Semaphore>,
+    vault: Arc<dyn Vault>,
+}
+
+/// What is to be written, and what became of it.
+enum Ready {
+    Bytes(Asked, Vec<u8>, Instant),
+    Failed(Asked, VaultError),
+    Refused(u64, Refusal),
+}
+
+impl Writing {
+    async fn run(self, answers: mpsc::Receiver<Answer>, mut write: WriteHalf<Stream>) -> io::Result<()> {
+        let answers = futures::stream::unfold(answers, |mut answers| async move {
+            answers.recv().await.map(|answer| (answer, answers))
+        });
+        let mut ready = std::pin::pin!(answers.map(|answer| self.prepare(answer)).buffered(MAX_READ_AHEAD));
+        while let Some(ready) = ready.next().await {
+            let (delivery, bytes) = match &ready {
+                Ready::Bytes(asked, bytes, _) => {
+                    (delivery(asked.number, Reply::Bytes(bytes.len() as u32)), bytes.as_slice())
+                }
+                Ready::Failed(asked, _) => (delivery(asked.number, Reply::Refused(Refusal::Lacks)), [].as_slice()),
+                Ready::Refused(number, why) => (delivery(*number, Reply::Refused(*why)), [].as_slice()),
+            };
+            write.write_all(&frames::encoded(&delivery)).await?;
+            write.write_all(bytes).await?;
+            write.flush().await?;
+            self.open.add_permits(1);
+            match ready {
+                Ready::Bytes(asked, bytes, since) => {
+                    let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    let told = Told::Sent { number: asked.number, bytes: bytes.len() as u32, took_ms };
+                    tell(&self.events, self.ends, told).await?;
+                }
+                Ready::Failed(asked, error) => tell(&self.events, self.ends, Told::Failed(asked, error)).await?,
+                Ready::Refused(..) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, answer: Answer) -> BoxFuture<'static, Ready> {
+        match answer {
+            Answer::Refuse(number, why) => futures::future::ready(Ready::Refused(number, why)).boxed(),
+            Answer::Serve(asked) => {
+                let since = Instant::now();
+                let bytes = match asked.piece {
+                    Piece::Manifest(chunk) => self.vault.manifest_chunk(asked.share, chunk),
+                    Piece::Block(block) => self.vault.read(asked.share, block),
+                };
+                let checked = bytes.map_ok_or_else(
+                    move |error| Ready::Failed(asked, error),
+                    move |bytes| match bytes.len() <= MAX_BLOCK_BYTES as usize {
+                        true => Ready::Bytes(asked, bytes, since),
+                        false => Ready::Failed(asked, VaultError::Unknown),
+                    },
+                );
+                checked.boxed()
+            }
+        }
+    }
+}
+
+fn delivery(number: u64, reply: Reply) -> Delivery {
+    Delivery { number, reply }
+}
+
+async fn tell(events: &mpsc::Sender<LaneEvent>, ends: Ends, told: Told) -> io::Result<()> {
+    events.send(LaneEvent::Told(ends.lane, told)).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+}

@@ -1,0 +1,313 @@
+//! One share on this node, and all of them.
+//!
+//! | a share is | when | then |
+//! |---|---|---|
+//! | asking | the user wants it, and it is not known what is in it | beginning, when the survey is done; failed |
+//! | beginning | the vault makes place for it | fetching; failed, if it cannot |
+//! | fetching | its blocks come | finishing, when all that is wanted is durable; paused |
+//! | paused | the user, or a full disk, has it stand still | fetching |
+//! | finishing | the vault puts it in its place | complete; paused, if it cannot |
+//! | complete | all that was wanted is here | changed, when a file is found to be another |
+//! | changed | its files are not what they were | complete, when they are again |
+//! | failed | it cannot be fetched; the user is told why, until it is forgotten or wanted anew | asking |
+//!
+//! What is asking, beginning or failed is not durable: after a restart it is to be wanted again.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use proto::{
+    blob::{BlobId, Blocks, layout::Layout, manifest::Content, path::FileName},
+    time::Now,
+    transfer::{ByteRate, TransferId, download::MAX_TRANSFERS, meter::Meter, survey::Survey},
+};
+
+use crate::{
+    files::vault::{Held, Holding},
+    handle::Target,
+    model::ShareState,
+};
+
+/// Shares that are known at a time: as many as a vault holds, and as many as may be under way.
+pub const MAX_SHARES: usize = 4_096 + MAX_TRANSFERS;
+
+/// What is to be fetched, until the vault has made place for it.
+pub struct Wish {
+    /// Finds out what is in it.
+    pub survey: Box<Survey>,
+    /// Where it goes.
+    pub target: Target,
+    /// Which of its files.
+    pub select: globset::GlobSet,
+    /// Where those who may have it were said to be.
+    pub addresses: Vec<String>,
+}
+
+/// How far it is.
+pub enum Stage {
+    /// See the module.
+    Asking(Wish),
+    /// See the module.
+    Beginning,
+    /// See the module.
+    Fetching,
+    /// See the module.
+    Paused,
+    /// See the module.
+    Finishing,
+    /// See the module.
+    Complete,
+    /// See the module.
+    Changed,
+    /// See the module.
+    Failed,
+}
+
+impl Stage {
+    /// As users are told.
+    pub fn shown(&self) -> ShareState {
+        match self {
+            Self::Asking(_) | Self::Beginning => ShareState::Asking,
+            Self::Fetching => ShareState::Fetching,
+            Self::Paused => ShareState::Paused,
+            Self::Finishing => ShareState::Finishing,
+            Self::Complete => ShareState::Complete,
+            Self::Changed => ShareState::Changed,
+            Self::Failed => ShareState::Failed,
+        }
+    }
+
+    /// Whether its blocks are given to others, and others are told of it.
+    pub fn is_served(&self) -> bool {
+        matches!(self, Self::Fetching | Self::Paused | Self::Finishing | Self::Complete)
+    }
+
+    /// Whether others are needed for it.
+    pub fn wants_peers(&self) -> bool {
+        matches!(self, Self::Asking(_) | Self::Fetching)
+    }
+}
+
+/// How a share is cut, and what is here of it.
+pub struct Bytes {
+    /// How it is cut.
+    pub layout: Arc<Layout>,
+    /// Which blocks are durable.
+    pub have: Blocks,
+    /// Which the user wants.
+    pub wanted: Blocks,
+    /// Those of them that others can have: parts of files that the user does not want are not here.
+    pub servable: Blocks,
+    /// Bytes of the blocks that are here and wanted.
+    pub done_bytes: u64,
+    /// Bytes of those that are wanted.
+    pub wanted_bytes: u64,
+    /// Blocks in the order in which they became durable since the share was opened: others were told of some of them.
+    pub came: Vec<u32>,
+    /// Blocks that the vault has and that are not durable.
+    pub unsynced: Vec<u32>,
+    /// Those that are being made durable.
+    pub syncing: Option<Vec<u32>>,
+}
+
+impl Bytes {
+    /// Of a share that is held.
+    pub fn of(held: &Held) -> Self {
+        let (have, wanted, servable) = held.blocks();
+        let layout = Arc::clone(&held.layout);
+        let bytes = |blocks: &Blocks| match blocks.is_all() {
+            true => layout.size(),
+            false => blocks.iter().map(|block| u64::from(layout.block_len(block))).sum(),
+        };
+        let wanted_bytes = bytes(&wanted);
+        let done_bytes = wanted_bytes - bytes(&wanted.without(&have));
+        Self {
+            have,
+            wanted,
+            servable,
+            done_bytes,
+            wanted_bytes,
+            came: Vec::new(),
+            unsynced: Vec::new(),
+            syncing: None,
+            layout,
+        }
+    }
+
+    /// Whether others can have this block.
+    pub fn gives(&self, block: u32) -> bool {
+        self.have.contains(block) && self.servable.contains(block)
+    }
+
+    /// The blocks that others can have.
+    pub fn given(&self) -> Blocks {
+        match self.servable.is_all() {
+            true => self.have.clone(),
+            false => Blocks::of(self.have.count(), self.have.iter().filter(|block| self.servable.contains(*block))),
+        }
+    }
+
+    /// A block is durable.
+    pub fn store(&mut self, block: u32) {
+        if self.have.insert(block) {
+            self.done_bytes += u64::from(self.layout.block_len(block));
+            if self.servable.contains(block) {
+                self.came.push(block);
+            }
+        }
+    }
+}
+
+/// A share on this node.
+pub struct Entry {
+    /// What names it.
+    pub root: BlobId,
+    /// What it is, if that is known.
+    pub content: Option<Content>,
+    /// What it is called here, if that is known.
+    pub name: Option<FileName>,
+    /// Where it is or will be, if that is known.
+    pub place: Option<PathBuf>,
+    /// Whether it was copied.
+    pub copied: bool,
+    /// When it came here, wall-clock milliseconds.
+    pub added_ms: u64,
+    /// How far it is.
+    pub stage: Stage,
+    /// Why it is so, if the user may wonder.
+    pub reason: Option<String>,
+    /// How it is cut and what is here, if that is known.
+    pub bytes: Option<Bytes>,
+    /// What came of late.
+    pub down: Meter,
+    /// What went out of late.
+    pub up: Meter,
+    /// When the user began to wait for it.
+    pub since: Now,
+    /// Bytes that went out.
+    pub uploaded_bytes: u64,
+    /// The user's limits.
+    pub down_limit: ByteRate,
+    /// The user's limits.
+    pub up_limit: ByteRate,
+}
+
+impl Entry {
+    /// One that is to be fetched.
+    pub fn wish(now: Now, root: BlobId, content: Option<Content>, name: Option<FileName>, wish: Wish) -> Self {
+        Self {
+            root,
+            content,
+            name,
+            place: None,
+            copied: false,
+            added_ms: now.wall_ms,
+            stage: Stage::Asking(wish),
+            reason: None,
+            bytes: None,
+            down: Meter::default(),
+            up: Meter::default(),
+            since: now,
+            uploaded_bytes: 0,
+            down_limit: None,
+            up_limit: None,
+        }
+    }
+
+    /// One that the vault holds.
+    pub fn held(now: Now, held: &Held) -> Self {
+        let mut entry = Self {
+            root: held.content.id(),
+            content: None,
+            name: None,
+            place: None,
+            copied: false,
+            added_ms: held.added_ms,
+            stage: Stage::Complete,
+            reason: None,
+            bytes: None,
+            down: Meter::default(),
+            up: Meter::default(),
+            since: now,
+            uploaded_bytes: 0,
+            down_limit: None,
+            up_limit: None,
+        };
+        entry.take(held);
+        entry
+    }
+
+    /// It is now held like this.
+    pub fn take(&mut self, held: &Held) {
+        self.content = Some(held.content);
+        self.name = Some(held.name.clone());
+        self.place = Some(held.place.clone());
+        self.copied = held.holding == Holding::Copied;
+        self.reason = None;
+        let bytes = Bytes::of(held);
+        self.stage = match &held.holding {
+            Holding::InPlace | Holding::Copied => Stage::Complete,
+            Holding::Parts { paused: true, .. } => Stage::Paused,
+            Holding::Parts { .. } => Stage::Fetching,
+            Holding::Changed { file } => {
+                self.reason = Some(format!("'{file}' was changed since it was shared; share it again"));
+                Stage::Changed
+            }
+        };
+        // Others were told of what came before.
+        let came = self.bytes.take().map(|before| before.came).unwrap_or_default();
+        self.bytes = Some(Bytes { came, ..bytes });
+    }
+}
+
+/// All shares.
+#[derive(Default)]
+pub struct Table {
+    entries: BTreeMap<TransferId, Entry>,
+    by_root: BTreeMap<BlobId, TransferId>,
+    next: u64,
+}
+
+impl Table {
+    /// Whether there is room for another.
+    pub fn has_room(&self) -> bool {
+        self.entries.len() < MAX_SHARES
+    }
+
+    /// Puts one in; replaces that of the same root, which keeps its number.
+    pub fn insert(&mut self, entry: Entry) -> TransferId {
+        let root = entry.root;
+        let id = *self.by_root.entry(root).or_insert_with(|| {
+            self.next += 1;
+            TransferId(self.next)
+        });
+        self.entries.insert(id, entry);
+        id
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, id: TransferId) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        self.by_root.remove(&entry.root);
+        Some(entry)
+    }
+
+    /// The number of a share.
+    pub fn id(&self, root: &BlobId) -> Option<TransferId> {
+        self.by_root.get(root).copied()
+    }
+
+    /// One share.
+    pub fn get(&self, id: TransferId) -> Option<&Entry> {
+        self.entries.get(&id)
+    }
+
+    /// One share.
+    pub fn get_mut(&mut self, id: TransferId) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
+    }
+
+    /// All, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = (TransferId, &Entry)> {
+        self.entries.iter().map(|(id, entry)| (*id, entry))
+    }
+}

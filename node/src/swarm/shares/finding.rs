@@ -1,0 +1,71 @@
+//! Finding those who have a share, in Kademlia.
+
+use std::collections::{BTreeMap, HashMap};
+
+use libp2p::{
+    PeerId,
+    kad::{self, GetProvidersOk, ProgressStep, QueryId, QueryResult, RecordKey},
+};
+use proto::{
+    blob::BlobId,
+    time::{Deadline, Now},
+    transfer::TransferId,
+};
+
+use crate::swarm::behaviour::Behaviour;
+
+/// Searches under way. Of more, the shares wait until they want peers again.
+pub const MAX_SEARCHES: usize = 32;
+
+/// Milliseconds between two searches for one share.
+pub const AGAIN_MS: u64 = 15_000;
+
+/// Providers that are looked at in one search.
+pub const MAX_FOUND: usize = 128;
+
+/// The searches.
+#[derive(Default)]
+pub struct Finding {
+    /// Never iterated; at most [`MAX_SEARCHES`].
+    searches: HashMap<QueryId, (TransferId, usize)>,
+    /// Not before this.
+    again: BTreeMap<TransferId, Deadline>,
+}
+
+impl Finding {
+    /// Searches for those who have a share, unless it did so just now.
+    pub fn search(&mut self, now: Now, behaviour: &mut Behaviour, id: TransferId, root: &BlobId) {
+        if self.searches.len() >= MAX_SEARCHES || self.again.get(&id).is_some_and(|again| !now.reached(*again)) {
+            return;
+        }
+        self.again.insert(id, now.after(AGAIN_MS));
+        self.searches.insert(behaviour.kad.get_providers(RecordKey::new(&root.0)), (id, 0));
+    }
+
+    /// A query of Kademlia made progress: for which share, and who was found.
+    pub fn progressed(
+        &mut self,
+        id: QueryId,
+        result: &QueryResult,
+        step: &ProgressStep,
+    ) -> Option<(TransferId, Vec<PeerId>)> {
+        let (transfer, found) = self.searches.get_mut(&id)?;
+        let transfer = *transfer;
+        let mut peers = Vec::new();
+        if let kad::QueryResult::GetProviders(Ok(GetProvidersOk::FoundProviders { providers, .. })) = result {
+            peers.extend(providers.iter().copied().take(MAX_FOUND.saturating_sub(*found)));
+            *found += peers.len();
+            // Kademlia gives a hash set; what we do must not depend on its order.
+            peers.sort_unstable();
+        }
+        if step.last {
+            self.searches.remove(&id);
+        }
+        Some((transfer, peers))
+    }
+
+    /// A share is no more.
+    pub fn forget(&mut self, id: TransferId) {
+        self.again.remove(&id);
+    }
+}
