@@ -12,10 +12,12 @@
 //! | `direct` | a direct message between two nodes: until it is durable, until the other shows it, until it is reported as delivered |
 //! | `direct-rate` | 10,000 direct messages from one node to another, as fast as they are taken |
 //! | `drain` | a node that was away empties its mailbox of 10,000 direct messages |
+//! | `carriers` | blocks between two processes over bare libp2p: a stream for each, or one for all (docs/decisions/0010) |
 //! | `start` | from starting to ready with 1,000,000 events stored |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on panics")]
 
+mod carriers;
 mod direct;
 mod fill;
 mod idle;
@@ -28,12 +30,15 @@ use std::process::ExitCode;
 
 use report::Report;
 
-const ALL: [&str; 8] = ["latency", "throughput", "sync", "idle", "direct", "direct-rate", "drain", "start"];
+const ALL: [&str; 9] = ["latency", "throughput", "sync", "idle", "direct", "direct-rate", "drain", "carriers", "start"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let (flags, mut names): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with('-'));
+    if names.first().is_some_and(|name| name == carriers::SERVE) {
+        carriers::serve().await;
+    }
     let json = flags.iter().any(|flag| flag == "--json");
     let unknown_flag = flags.iter().find(|flag| *flag != "--json");
     let unknown_name = names.iter().find(|name| *name != "all" && !ALL.contains(&name.as_str()));
@@ -53,6 +58,7 @@ async fn main() -> ExitCode {
             "direct" => direct::measure_latency(&mut report).await,
             "direct-rate" => direct::measure_throughput(&mut report).await,
             "drain" => direct::measure_drain(&mut report).await,
+            "carriers" => carriers::measure(&mut report).await,
             "idle" => idle::measure(&mut report).await,
             _ => sync::measure_start(&mut report).await,
         }
