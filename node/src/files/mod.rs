@@ -24,6 +24,7 @@ pub mod vault;
 pub use hashing::{HashError, Progress, hash_files};
 pub use import::{Import, ImportError, Imported, import, import_from};
 pub use open_files::{FileKey, OpenFiles};
+use partial::part_of;
 pub use partial::{MAX_OPEN_FILES, Partial, PartialError, Shape};
 pub use platter::{Platter, RealPlatter};
 pub use scan::{Found, Scan, ScanError, Symlinks, scan};

@@ -133,9 +133,7 @@ impl Partial {
         shape: Shape,
         selected: Option<BTreeSet<u32>>,
     ) -> Result<Self, PartialError> {
-        let mut name = target.file_name().map(OsString::from).unwrap_or_default();
-        name.push(format!(".{}.part", &id.to_string()[..ID_DIGITS]));
-        let part = target.with_file_name(name);
+        let part = part_of(target, id);
         let below = |path: &str| part.join(path);
         let (files, empty) = match shape {
             Shape::File(size) => (vec![Entry { place: part.clone(), size, executable: false }], Vec::new()),
@@ -189,6 +187,11 @@ impl Partial {
     /// Where they are then.
     pub(super) fn target(&self) -> &Path {
         &self.target
+    }
+
+    /// Where a file is until then.
+    pub(super) fn file_place(&self, file: u32) -> &Path {
+        &self.files[file as usize].place
     }
 
     fn is_selected(&self, file: u32) -> bool {
@@ -394,9 +397,17 @@ impl Partial {
     /// [`PartialError`].
     pub fn discard(&self) -> Result<(), PartialError> {
         self.open.close(self.id);
-        let removed = if self.part.is_dir() { fs::remove_dir_all(&self.part) } else { fs::remove_file(&self.part) };
+        Self::remove(&self.target, self.id)
+    }
+
+    /// Removes what is there of a share that was to come to this target.
+    pub(super) fn remove(target: &Path, id: BlobId) -> Result<(), PartialError> {
+        let part = part_of(target, id);
+        // A symbolic link in its place is removed, not followed.
+        let is_directory = part.symlink_metadata().is_ok_and(|found| found.is_dir());
+        let removed = if is_directory { fs::remove_dir_all(&part) } else { fs::remove_file(&part) };
         match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&self.part, error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&part, error)),
             _ => Ok(()),
         }
     }
@@ -404,6 +415,13 @@ impl Partial {
     fn unsynced(&self) -> MutexGuard<'_, Unsynced> {
         self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where what is fetched is until it is complete.
+pub(super) fn part_of(target: &Path, id: BlobId) -> PathBuf {
+    let mut name = target.file_name().map(OsString::from).unwrap_or_default();
+    name.push(format!(".{}.part", &id.to_string()[..ID_DIGITS]));
+    target.with_file_name(name)
 }
 
 /// How files are opened: a symbolic link in the place of one is not followed.
