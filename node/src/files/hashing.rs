@@ -8,7 +8,7 @@ use std::{
     fs::File,
     io,
     num::NonZeroUsize,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,6 +18,7 @@ use std::{
 };
 
 use proto::blob::{CHUNK_BYTES, Hash, chunk_count, chunk_hash, chunk_len, layer::Layer};
+use rustix::fs::OFlags;
 
 use super::Stamp;
 
@@ -36,6 +37,17 @@ impl Progress {
     /// Bytes that are hashed, and that there are as far as is known.
     pub fn bytes(&self) -> (u64, u64) {
         (self.hashed_bytes.load(Ordering::Relaxed), self.total_bytes.load(Ordering::Relaxed))
+    }
+
+    /// So many bytes more are hashed, or there are so many more.
+    pub(super) fn add(&self, hashed: u64, total: u64) {
+        self.hashed_bytes.fetch_add(hashed, Ordering::Relaxed);
+        self.total_bytes.fetch_add(total, Ordering::Relaxed);
+    }
+
+    /// Whether [`Progress::cancel`] was called.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
     }
 
     /// Nobody wants the result any more: the threads end with what they are at.
@@ -198,9 +210,14 @@ impl Work<'_> {
 }
 
 fn open(path: &Path) -> Result<Open, HashError> {
-    let file = File::open(path).map_err(|error| failed(path, error))?;
-    let stamp = Stamp::of(&file).map_err(|error| failed(path, error))?;
-    Ok(Open { file, stamp })
+    // What took the file's place since may be a pipe, which must not hold us up.
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let file = File::options().read(true).custom_flags(flags).open(path).map_err(|error| failed(path, error))?;
+    let metadata = file.metadata().map_err(|error| failed(path, error))?;
+    if !metadata.is_file() {
+        return Err(HashError::Changed(path.display().to_string()));
+    }
+    Ok(Open { file, stamp: Stamp::from(&metadata) })
 }
 
 fn failed(path: &Path, error: io::Error) -> HashError {

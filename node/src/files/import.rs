@@ -53,21 +53,30 @@ pub enum ImportError {
 /// # Errors
 /// [`ImportError`].
 pub fn import(what: &Import, progress: &Progress) -> Result<Imported, ImportError> {
-    match scan(what.path, what.symlinks)? {
+    let found = scan(what.path, what.symlinks)?;
+    let places: Vec<PathBuf> = found.files().map(Path::to_owned).collect();
+    import_from(found, places, progress)
+}
+
+/// Hashes what was found on a path, where its files are now: at `places`, in the order of [`Scan::files`].
+///
+/// # Errors
+/// [`ImportError`].
+pub fn import_from(found: Scan, places: Vec<PathBuf>, progress: &Progress) -> Result<Imported, ImportError> {
+    let hashed = hash_files(&places, progress)?;
+    match found {
         Scan::File { place, name } => {
-            let mut hashed = hash_files(std::slice::from_ref(&place), progress)?;
-            let (stamp, layer) = hashed.pop().ok_or(HashError::Cancelled)?;
+            let (stamp, layer) = hashed.first().ok_or(HashError::Cancelled)?;
             let content = Content::File { root: layer.root(), size: stamp.size };
-            Ok(Imported { content, name, place: place.clone(), manifest: None, files: vec![(place, stamp, layer)] })
+            let files = places.into_iter().zip(hashed).map(|(place, (stamp, layer))| (place, stamp, layer)).collect();
+            Ok(Imported { content, name, place, manifest: None, files })
         }
         Scan::Folder { place, name, files: found, empty } => {
-            let places: Vec<PathBuf> = found.iter().map(|file| file.place.clone()).collect();
-            let hashed = hash_files(&places, progress)?;
-            let file = |(found, (stamp, layer)): (&super::Found, &(Stamp, Layer))| Entry {
-                path: found.path.clone(),
+            let file = |(found, (stamp, layer)): (super::Found, &(Stamp, Layer))| Entry {
+                path: found.path,
                 node: Node::File(FileEntry { size: stamp.size, root: layer.root(), executable: found.executable }),
             };
-            let entries = found.iter().zip(&hashed).map(file);
+            let entries = found.into_iter().zip(&hashed).map(file);
             let empty = empty.into_iter().map(|path| Entry { path, node: Node::EmptyDirectory });
             let manifest = Manifest::new(entries.chain(empty).collect())?;
             let files = places.into_iter().zip(hashed).map(|(place, (stamp, layer))| (place, stamp, layer)).collect();

@@ -7,19 +7,26 @@
 //! | `hashing` | the hash trees of many files, by as many threads as there are cores |
 //! | `stamp` | how a file is known again, and that it has changed |
 //! | `import` | both together: what a share consists of |
+//! | `open_files` | open files, so many at a time |
+//! | `platter` | what a share that is being fetched asks of the disk |
 //! | `partial` | a share that is being fetched |
 //! | `vault` | what this node has of shares, durable |
 
 mod hashing;
 mod import;
+mod open_files;
 mod partial;
+mod platter;
 mod scan;
 mod stamp;
 pub mod vault;
 
 pub use hashing::{HashError, Progress, hash_files};
-pub use import::{Import, ImportError, Imported, import};
+pub use import::{Import, ImportError, Imported, import, import_from};
+pub use open_files::{FileKey, OpenFiles};
+use partial::part_of;
 pub use partial::{MAX_OPEN_FILES, Partial, PartialError, Shape};
+pub use platter::{Platter, RealPlatter};
 pub use scan::{Found, Scan, ScanError, Symlinks, scan};
 pub use stamp::Stamp;
 

@@ -55,6 +55,17 @@ pub enum Scan {
     },
 }
 
+impl Scan {
+    /// Where the files are, in the order of their paths in the share.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let (one, many) = match self {
+            Self::File { place, .. } => (Some(place.as_path()), &[][..]),
+            Self::Folder { files, .. } => (None, files.as_slice()),
+        };
+        one.into_iter().chain(many.iter().map(|file| file.place.as_path()))
+    }
+}
+
 /// Why something cannot be shared. The user's to mend.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {

@@ -32,6 +32,12 @@ impl Stamp {
     pub fn of(file: &File) -> io::Result<Self> {
         file.metadata().map(|metadata| Self::from(&metadata))
     }
+
+    /// Whether this is the stamp of the same file, not changed since that one was taken, perhaps before a restart: the number of a device
+    /// is not the same after each, where it has none of its own.
+    pub fn agrees(&self, before: &Self) -> bool {
+        Self { device: before.device, ..*self } == *before
+    }
 }
 
 impl From<&Metadata> for Stamp {

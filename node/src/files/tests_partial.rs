@@ -50,7 +50,7 @@ fn a_folder_that_is_written_block_by_block_by_two_processes_is_the_same_and_leav
     let place = directory.path().join("fetched");
     fs::create_dir(&place).unwrap();
     let target = place.join("copy");
-    let mut first = begin(&imported, &target, None).unwrap();
+    let first = begin(&imported, &target, None).unwrap();
     let blocks = first.layout().blocks();
     for index in (0..blocks).filter(|index| index % 2 == 1) {
         first.write(index, &block(&imported, &first.layout().clone(), index)).unwrap();
@@ -58,7 +58,7 @@ fn a_folder_that_is_written_block_by_block_by_two_processes_is_the_same_and_leav
     first.sync().unwrap();
     drop(first);
     assert!(!target.exists());
-    let mut second = begin(&imported, &target, None).unwrap();
+    let second = begin(&imported, &target, None).unwrap();
     for index in (0..blocks).rev().filter(|index| index % 2 == 0) {
         second.write(index, &block(&imported, &second.layout().clone(), index)).unwrap();
     }
@@ -83,7 +83,7 @@ fn a_target_that_is_there_is_never_replaced_however_late_it_came() {
     .content
     .id();
     let begin = || Partial::begin(&target, id, Shape::File(1_000), None);
-    let mut partial = begin().unwrap();
+    let partial = begin().unwrap();
     assert!(matches!(partial.write(0, &bytes(999, 3)), Err(PartialError::Length)));
     partial.write(0, &bytes(1_000, 3)).unwrap();
     fs::write(&target, b"mine").unwrap();
@@ -101,7 +101,7 @@ fn only_selected_files_are_made_and_what_is_not_wanted_any_more_is_gone() {
     let target = directory.path().join("some");
     let files: Vec<&str> = imported.manifest.as_ref().unwrap().files().map(|(path, _)| path.as_str()).collect();
     let large = files.iter().position(|path| *path == "large").unwrap() as u32;
-    let mut partial = begin(&imported, &target, Some(BTreeSet::from([large]))).unwrap();
+    let partial = begin(&imported, &target, Some(BTreeSet::from([large]))).unwrap();
     for index in partial.layout().blocks_of(large) {
         partial.write(index, &block(&imported, &partial.layout().clone(), index)).unwrap();
     }

@@ -10,13 +10,13 @@ use proto::{
     },
     hlc::Timestamp,
     ids::Author,
-    wire,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
+pub use crate::store::tables::{damaged, put, remove, value};
 use crate::store::{
     StoreError,
-    tables::{Entry, EntryChange, MAX_VALUE_BYTES, Table},
+    tables::{Entry, EntryChange, Table},
 };
 
 /// The key of the one entry of [`Table::Keys`].
@@ -112,29 +112,6 @@ struct KeptFor {
     bytes: u32,
     depositor: u64,
     until_ms: u64,
-}
-
-/// Puts an entry.
-pub fn put<T: Serialize>(table: Table, key: impl Into<Vec<u8>>, value: &T) -> EntryChange {
-    EntryChange { table, key: key.into(), value: Some(wire::encode(value)) }
-}
-
-/// Removes an entry.
-pub fn remove(table: Table, key: impl Into<Vec<u8>>) -> EntryChange {
-    EntryChange { table, key: key.into(), value: None }
-}
-
-/// Reads a value.
-///
-/// # Errors
-/// [`StoreError::Failed`]: it is not what was written.
-pub fn value<T: Serialize + DeserializeOwned>(table: Table, bytes: &[u8]) -> Result<T, StoreError> {
-    wire::decode::<T, MAX_VALUE_BYTES>(bytes).map_err(|_| damaged(table))
-}
-
-/// What lies in a table is not what was put there.
-pub fn damaged(table: Table) -> StoreError {
-    StoreError::Failed(format!("an entry of the table {table:?} is damaged"))
 }
 
 /// Reads an author at the beginning of a key.

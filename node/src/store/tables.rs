@@ -3,6 +3,8 @@
 //! A table's keys all have one length, so that they sort, and are found, like numbers. What an entry means is its capability's
 //! business; the store sees bytes. Entries change together with everything else of their batch, or not at all.
 
+use proto::wire;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use super::{Request, Store, StoreError};
@@ -51,6 +53,12 @@ pub enum Table {
     PrivateRooms,
     /// Display names under which people on record were last seen: by author.
     Names,
+    /// Shares that are held: by their id.
+    Shares,
+    /// Under which stamps the files of shares were hashed: by share and number of the page.
+    Stamps,
+    /// Which blocks of shares are durable that are being fetched: by share and number of the page.
+    Have,
 }
 
 impl Table {
@@ -67,7 +75,9 @@ impl Table {
             | Self::Kept
             | Self::Registered
             | Self::PrivateRooms
-            | Self::Names => 32,
+            | Self::Names
+            | Self::Shares => 32,
+            Self::Stamps | Self::Have => 36,
             Self::Outbox | Self::Conversations | Self::Received => 40,
         }
     }
@@ -91,6 +101,9 @@ impl Table {
             Self::Registered => 13,
             Self::PrivateRooms => 14,
             Self::Names => 15,
+            Self::Shares => 16,
+            Self::Stamps => 17,
+            Self::Have => 18,
         }
     }
 }
@@ -130,6 +143,29 @@ pub enum Select {
     /// Those with these keys, in this order, without those that are not there; at most [`MAX_PAGE_ENTRIES`] and
     /// [`MAX_PAGE_BYTES`], the rest is left out.
     Keys(Vec<Vec<u8>>),
+}
+
+/// Puts an entry.
+pub fn put<T: Serialize>(table: Table, key: impl Into<Vec<u8>>, value: &T) -> EntryChange {
+    EntryChange { table, key: key.into(), value: Some(wire::encode(value)) }
+}
+
+/// Removes an entry.
+pub fn remove(table: Table, key: impl Into<Vec<u8>>) -> EntryChange {
+    EntryChange { table, key: key.into(), value: None }
+}
+
+/// Reads a value.
+///
+/// # Errors
+/// [`StoreError::Failed`]: it is not what was written.
+pub fn value<T: Serialize + DeserializeOwned>(table: Table, bytes: &[u8]) -> Result<T, StoreError> {
+    wire::decode::<T, MAX_VALUE_BYTES>(bytes).map_err(|_| damaged(table))
+}
+
+/// What lies in a table is not what was put there.
+pub fn damaged(table: Table) -> StoreError {
+    StoreError::Failed(format!("an entry of the table {table:?} is damaged"))
 }
 
 /// Key and value.

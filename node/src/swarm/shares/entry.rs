@@ -112,7 +112,13 @@ pub struct Bytes {
 impl Bytes {
     /// Of a share that is held.
     pub fn of(held: &Held) -> Self {
-        let (have, wanted, servable) = held.blocks();
+        let all = || Blocks::all(held.layout.blocks());
+        let (have, wanted, servable) = match &held.holding {
+            Holding::InPlace | Holding::Copied => (all(), all(), all()),
+            Holding::Parts { have, wanted, cut, .. } => (have.clone(), wanted.clone(), all().without(cut)),
+            Holding::Some { have } => (have.clone(), have.clone(), have.clone()),
+            Holding::Changed { .. } => (held.servable(), all(), held.servable()),
+        };
         let layout = Arc::clone(&held.layout);
         let bytes = |blocks: &Blocks| match blocks.is_all() {
             true => layout.size(),
@@ -245,7 +251,7 @@ impl Entry {
         self.reason = None;
         let bytes = Bytes::of(held);
         self.stage = match &held.holding {
-            Holding::InPlace | Holding::Copied => Stage::Complete,
+            Holding::InPlace | Holding::Copied | Holding::Some { .. } => Stage::Complete,
             Holding::Parts { paused: true, .. } => Stage::Paused,
             Holding::Parts { .. } => Stage::Fetching,
             Holding::Changed { file } => {

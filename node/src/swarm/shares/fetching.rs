@@ -212,7 +212,7 @@ impl Shares {
             None => self.table.insert(Entry::held(cx.now, held)),
         };
         match &held.holding {
-            Holding::Parts { have, wanted, paused, addresses } => {
+            Holding::Parts { have, wanted, paused, addresses, .. } => {
                 let lengths = Lengths::of(&held.layout);
                 let (have, wanted) = (have.clone(), wanted.clone());
                 self.downloads.handle(cx.now, download::Input::Add { transfer: id, lengths, have, wanted });
@@ -225,7 +225,7 @@ impl Shares {
                 self.provide(cx.now, root);
                 self.approach(cx, id);
             }
-            Holding::InPlace | Holding::Copied => {
+            Holding::InPlace | Holding::Copied | Holding::Some { .. } => {
                 self.downloads.handle(cx.now, download::Input::Remove { transfer: id });
                 self.provide(cx.now, root);
             }

@@ -7,9 +7,51 @@
 //! |---|---|---|
 //! | in place | where the user has them | [`Vault::import`] |
 //! | copied | in the vault's own files, one for each different file | [`Vault::import`] with `copy` |
-//! | in parts | in a [`super::Partial`] | [`Vault::begin`]; ends with [`Vault::finish`], after which it is held in place |
+//! | in parts | in a [`super::Partial`] | [`Vault::begin`]; ends with [`Vault::finish`], after which it is held in place, or in some |
+//! | in some | where the user has them, but only some of its files | [`Vault::finish`], when not all were selected |
 //!
-//! A share that is held has its [`Outline`] in the vault: what is in it, and the hashes of all chunks.
+//! A share that is held has its [`Outline`] in the vault: what is in it, and the hashes of all chunks. Before anything is told to be
+//! durable, it is: bytes first, then what the store keeps of them. A vault that is killed at any moment is, when it is opened again, what it
+//! was before a change or after.
+//!
+//! A block may hold bytes of several small files. If some of these are not wanted, only the others' bytes are kept. Such a block is wanted, and
+//! had, like all others, but cannot be read again: it is *cut*, and not to be offered to anybody ([`Held::servable`]).
+//!
+//! | file | owns |
+//! |---|---|
+//! | `disk` | [`DiskVault`]: the trait, on threads that may block |
+//! | `shelf` | all shares in memory, and their locks |
+//! | `records` | what the store keeps of them |
+//! | `outlines` | what the disk keeps of them |
+//! | `open` | outlines that are in memory |
+//! | `importing` | shares that the user has |
+//! | `fetching` | shares that are fetched |
+//! | `reading` | bytes and hashes for peers |
+//! | `garbage` | copied files, and what nothing needs |
+//!
+//! | bound | why |
+//! |---|---|
+//! | [`MAX_SHARES`] | all are told to who asks; more are refused |
+//! | [`MAX_OPEN_SHARES`], [`MAX_OPEN_BYTES`] of outlines in memory | the least recently used are read again; what is in use stays |
+//! | [`MAX_OPEN_FILES`] | descriptors |
+//! | [`MAX_ADDRESSES`] of who has a share | the last ones said are kept |
+
+mod disk;
+mod fetching;
+mod garbage;
+mod importing;
+mod open;
+mod outlines;
+mod reading;
+mod records;
+mod shelf;
+#[cfg(test)]
+mod tests;
+
+pub use disk::DiskVault;
+pub use open::{MAX_OPEN_BYTES, MAX_OPEN_FILES, MAX_OPEN_SHARES};
+pub use records::MAX_ADDRESSES;
+pub use shelf::MAX_SHARES;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -80,14 +122,22 @@ pub enum Holding {
     Parts {
         /// Which are durable.
         have: Blocks,
-        /// Which the user wants.
+        /// Which hold something that the user wants.
         wanted: Blocks,
+        /// Which of these also hold bytes of files that the user does not want, which are not kept: they cannot be read.
+        cut: Blocks,
         /// Whether the user wants it to pause.
         paused: bool,
         /// Where those who may have it were said to be: multiaddrs with peer ids.
         addresses: Vec<String>,
     },
-    /// Where the user has them, but not what they were: nothing of it is served.
+    /// Where the user has them, but only some of the files.
+    Some {
+        /// Blocks with bytes of these files alone.
+        have: Blocks,
+    },
+    /// Where the user has them, but not what they were: nothing of it is served. Also a share whose outline in the vault is damaged; it then
+    /// has an empty layout.
     Changed {
         /// Which file is another than it was.
         file: String,
@@ -112,13 +162,13 @@ pub struct Held {
 }
 
 impl Held {
-    /// Which blocks are here, which the user wants, and which of them all others can be given.
-    pub fn blocks(&self) -> (Blocks, Blocks, Blocks) {
-        let count = self.layout.blocks();
+    /// The blocks that can be read, and offered to others.
+    pub fn servable(&self) -> Blocks {
         match &self.holding {
-            Holding::InPlace | Holding::Copied => (Blocks::all(count), Blocks::all(count), Blocks::all(count)),
-            Holding::Parts { have, wanted, .. } => (have.clone(), wanted.clone(), Blocks::all(count)),
-            Holding::Changed { .. } => (Blocks::none(count), Blocks::all(count), Blocks::none(count)),
+            Holding::InPlace | Holding::Copied => Blocks::all(self.layout.blocks()),
+            Holding::Parts { have, cut, .. } => have.without(cut),
+            Holding::Some { have } => have.clone(),
+            Holding::Changed { .. } => Blocks::none(self.layout.blocks()),
         }
     }
 }
@@ -167,14 +217,20 @@ pub struct Usage {
 }
 
 /// Keeps shares. Every answer comes once what it says is durable; dropping one does not undo what it is about.
+///
+/// A share that is not held is [`VaultError::Unknown`] in every answer about it. So is what is asked of a share that is not held in that way:
+/// writing, syncing, finishing and pausing need one in parts.
 pub trait Vault: Send + Sync + 'static {
     /// All that is held, in the order in which it came.
     fn list(&self) -> Answer<Vec<Held>>;
 
-    /// Looks at a path, hashes all of it, and holds it. What is held already, whole, is hashed anew and held as this says.
+    /// Looks at a path, hashes all of it, and holds it. What is held already, whole, is hashed anew and held as this says. What is
+    /// held in parts is [`VaultError::Here`].
     fn import(&self, what: ShareThis, progress: Arc<Progress>) -> Answer<Held>;
 
-    /// Begins to hold a share in parts; goes on with what is there of it, if it was begun before with the same target.
+    /// Begins to hold a share in parts; goes on with what is there of it, if it was begun before with the same target. Files that are
+    /// selected then are wanted beside those of before, it pauses no more, and blocks whose files are gone are not there any more. With
+    /// another target, or when it is held otherwise, it is [`VaultError::Here`].
     fn begin(&self, outline: Arc<Outline>, what: FetchThis) -> Answer<Held>;
 
     /// Reads the bytes of a manifest, which takes long for a large one. The bytes are right; they need not be a manifest.
@@ -185,31 +241,37 @@ pub trait Vault: Send + Sync + 'static {
     /// The outline of a share. Large: not to be kept for long.
     fn outline(&self, share: BlobId) -> Answer<Arc<Outline>>;
 
-    /// Part of a layer of a share, for a peer.
+    /// Part of a layer of a share, for a peer. [`VaultError::Unknown`] if it has no such part.
     fn layer(&self, share: BlobId, of: Tree, range: LayerRange) -> Answer<LayerPart>;
 
     /// A chunk of the manifest of a share, for a peer.
     fn manifest_chunk(&self, share: BlobId, chunk: u32) -> Answer<Vec<u8>>;
 
-    /// The bytes of a block that is here, right ones: what was changed since is [`VaultError::Changed`].
+    /// The bytes of a block that is here, right ones: what was changed since is [`VaultError::Changed`], and the share is held as
+    /// [`Holding::Changed`] from then on. Of a share in parts, the block alone is gone then, and to be fetched again. One that is not in
+    /// [`Held::servable`] is [`VaultError::Unknown`].
     fn read(&self, share: BlobId, block: u32) -> Answer<Vec<u8>>;
 
     /// Checks the bytes of a block, and puts them in their place. They are durable after [`Vault::sync`].
     fn write(&self, share: BlobId, block: u32, bytes: Vec<u8>) -> Answer<()>;
 
-    /// Has all that was written before outlive a power cut, and remembers that these blocks are there.
+    /// Has all that was written before outlive a power cut, and remembers that these blocks are there. [`VaultError::Unknown`] if one of
+    /// them was not written; then nothing is done. After [`VaultError::Partial`], what was written since the last time is lost and to be
+    /// written again.
     fn sync(&self, share: BlobId, blocks: Vec<u32>) -> Answer<()>;
 
-    /// All that is wanted was synced: puts it in its place.
+    /// All that is wanted was synced: puts it in its place. [`VaultError::Unknown`] if something was not. If files are gone, it fails, and
+    /// their blocks are not there any more: see [`Vault::list`].
     fn finish(&self, share: BlobId) -> Answer<Held>;
 
     /// Notes whether the user wants a share that is held in parts to pause.
     fn pause(&self, share: BlobId, paused: bool) -> Answer<()>;
 
-    /// Holds a share no more. What is not complete is removed; what the user has is left alone.
+    /// Holds a share no more. What is not complete is removed; what the user has is left alone. Copied files are garbage then.
     fn forget(&self, share: BlobId) -> Answer<()>;
 
-    /// Hashes all of a share anew: holds it as [`Holding::Changed`] if it is not what it was, and as before if it is again.
+    /// Hashes all of a share anew: holds it as [`Holding::Changed`] if it is not what it was, and as before if it is again. Of a share in
+    /// parts, blocks that are not what they were are gone, and to be fetched again.
     fn verify(&self, share: BlobId, progress: Arc<Progress>) -> Answer<Held>;
 
     /// How much is held.
