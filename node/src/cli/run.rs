@@ -26,7 +26,7 @@ use crate::{
     clock::SystemClock,
     config::{Config, DEFAULT_API, Options},
     data_dir::{DataDir, Place, Runtime},
-    files::vault::NoVault,
+    files::vault::{DiskVault, Vault},
     handle::Handle,
     identity,
     model::{NodeEvent, Status},
@@ -49,6 +49,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Addresses taken from another node on this machine: one for each transport.
 const SIBLING_ADDRESSES: usize = 2;
+
+/// Where what is known of shares is, and what was copied of them, in the data directory.
+const SHARES: &str = "shares";
 
 /// The first line with `--json`.
 #[derive(Debug, Serialize)]
@@ -128,13 +131,14 @@ async fn start(config: Config, data: DataDir) -> Result<(Running, Reports), Fail
     let directory = data.path().to_owned();
     let opened = tokio::task::spawn_blocking(move || open_store(&directory)).await.map_err(Failure::failed)??;
     let mut warnings = Vec::new();
-    if let Some(place) = opened.set_aside {
+    if let Some(place) = &opened.set_aside {
         warnings.push(format!(
             "the database was damaged; it is set aside in {}, and what peers hold comes back from them",
             place.display()
         ));
     }
-    let parts = parts(keypair, config, &data, opened.store, opened.snapshot)?;
+    let vault = DiskVault::open(&data.path().join(SHARES), Arc::clone(&opened.store)).map_err(Failure::failed)?;
+    let parts = parts(keypair, config, &data, opened, Arc::new(vault))?;
     let mut registry = Registry::with_prefix("starling");
     let handle = swarm::start_measured(parts, &mut registry).await.map_err(|error| match error {
         StartError::Listen { .. } => Failure::Failed(format!("{error}; choose another address with --listen")),
@@ -173,8 +177,8 @@ fn parts(
     keypair: Keypair,
     config: Config,
     data: &DataDir,
-    store: Arc<dyn Store>,
-    snapshot: Snapshot,
+    opened: OpenStore,
+    vault: Arc<dyn Vault>,
 ) -> Result<Parts, Failure> {
     let peer_id = keypair.public().to_peer_id().to_string();
     let mut bootstrap = config.bootstrap;
@@ -196,9 +200,9 @@ fn parts(
         },
         keypair,
         transports: Arc::new(NetworkTransports { network_key: config.network_key }),
-        store,
-        vault: Arc::new(NoVault),
-        snapshot,
+        store: opened.store,
+        vault,
+        snapshot: opened.snapshot,
         clock: Arc::new(SystemClock::default()),
         spawn: Arc::new(TokioSpawn),
         verifier: Arc::new(proto::signature::Ed25519),

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod direct;
+mod files;
 mod outsider;
 mod private;
 mod stranger;
@@ -12,7 +13,7 @@ use futures::StreamExt;
 use libp2p::{Multiaddr, Swarm, identity::Keypair, kad, multiaddr::Protocol, swarm::SwarmEvent};
 use node::{
     clock::SystemClock,
-    files::vault::NoVault,
+    files::vault::{NoVault, Vault},
     handle::Handle,
     model::NodeEvent,
     spawn::TokioSpawn,
@@ -34,6 +35,16 @@ async fn start(number: u8, bootstrap: &[&Node]) -> Node {
 }
 
 async fn start_with(number: u8, bootstrap: &[&Node], store: MemoryStore, direct: DirectSettings) -> Node {
+    start_of(number, bootstrap, store, direct, Arc::new(NoVault)).await
+}
+
+async fn start_of(
+    number: u8,
+    bootstrap: &[&Node],
+    store: MemoryStore,
+    direct: DirectSettings,
+    vault: Arc<dyn Vault>,
+) -> Node {
     let keypair = Keypair::ed25519_from_bytes([number; 32]).unwrap();
     let peer_id = keypair.public().to_peer_id();
     let snapshot = store.snapshot();
@@ -54,7 +65,7 @@ async fn start_with(number: u8, bootstrap: &[&Node], store: MemoryStore, direct:
         keypair,
         settings,
         store: Arc::new(store),
-        vault: Arc::new(NoVault),
+        vault,
         snapshot,
         clock: Arc::new(SystemClock::default()),
         spawn: Arc::new(TokioSpawn),
