@@ -76,6 +76,13 @@ pub enum Effect {
         /// Where it was said to be, if anybody has said so.
         addresses: Vec<Multiaddr>,
     },
+    /// A peer gives us blocks, or no longer does: its connection is worth keeping.
+    Gives {
+        /// Who.
+        peer: PeerId,
+        /// Whether.
+        gives: bool,
+    },
     /// A lane to a peer is wanted: for whoever knows its connections.
     OpenLane {
         /// Who.

@@ -140,6 +140,13 @@ impl Network {
         self.connectivity.handle(now, Input::Unprotect { peer, reason: Reason::Room });
     }
 
+    /// A peer gives us blocks of files, or no longer does.
+    pub fn transfers(&mut self, now: Now, peer: PeerId, gives: bool) {
+        let reason = Reason::Transfer;
+        self.connectivity
+            .handle(now, if gives { Input::Protect { peer, reason } } else { Input::Unprotect { peer, reason } });
+    }
+
     /// We want to be connected with a peer for direct messages. Its connection is then kept, until [`MAX_DIRECT`] others were wanted.
     pub fn direct_peer(&mut self, now: Now, peer: PeerId) {
         self.direct.retain(|other| *other != peer);

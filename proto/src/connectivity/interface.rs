@@ -26,6 +26,8 @@ pub enum Reason {
     User,
     /// We exchange direct messages with it, or it keeps ours.
     Direct,
+    /// It gives us blocks of files.
+    Transfer,
     /// The peer shares a room with us. The weakest: in a large room that is true of everyone.
     Room,
 }

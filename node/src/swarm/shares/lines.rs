@@ -92,6 +92,16 @@ pub enum Way {
     NoRoom,
 }
 
+/// What ended with a lane.
+pub struct Ended {
+    /// Who gave us blocks over it.
+    pub gave: Option<PeerId>,
+    /// Who wanted something over it.
+    pub askers: Vec<Asker>,
+    /// Questions of the peer that need no answer any more.
+    pub tokens: Vec<Token>,
+}
+
 impl Lines {
     /// None yet.
     pub fn new(vault: Arc<dyn Vault>, spawn: Arc<dyn Spawn>) -> Self {
@@ -271,18 +281,18 @@ impl Lines {
         self.tokens.remove(&token).map(|(_, asked)| (token, asked))
     }
 
-    /// A lane ended: who wanted something over it, and whose questions need no answer any more.
-    pub fn ended(&mut self, lane: LaneId) -> (Vec<Asker>, Vec<Token>) {
+    /// A lane ended.
+    pub fn ended(&mut self, lane: LaneId) -> Ended {
         if let Some(asking) = self.giving.remove(&lane) {
             // In the order in which they were asked, whatever the map's.
             let mut tokens: Vec<Token> = asking.open.values().map(|(token, _)| *token).collect();
             tokens.sort_unstable();
             tokens.iter().for_each(|token| _ = self.tokens.remove(token));
-            return (Vec::new(), tokens);
+            return Ended { gave: None, askers: Vec::new(), tokens };
         }
         let is_it = |line: &Line| matches!(line, Line::Open(id, _) if *id == lane);
-        let peer = self.getting.iter().find(|(_, line)| is_it(line)).map(|(peer, _)| *peer);
-        (peer.map(|peer| self.not_opened(&peer)).unwrap_or_default(), Vec::new())
+        let gave = self.getting.iter().find(|(_, line)| is_it(line)).map(|(peer, _)| *peer);
+        Ended { gave, askers: gave.map(|peer| self.not_opened(&peer)).unwrap_or_default(), tokens: Vec::new() }
     }
 
     /// The last connection to a peer ended.

@@ -184,7 +184,8 @@ impl Shares {
             Came::Lane(LaneEvent::Got(_, got)) => self.got(cx, got),
             Came::Lane(LaneEvent::Told(lane, told)) => self.lane_told(cx, lane, told),
             Came::Lane(LaneEvent::Ended(lane)) => {
-                let (askers, tokens) = self.lines.ended(lane);
+                let lines::Ended { gave, askers, tokens } = self.lines.ended(lane);
+                cx.effects.extend(gave.map(|peer| Effect::Gives { peer, gives: false }));
                 self.lost(cx, askers);
                 for token in tokens {
                     self.uploads.handle(cx.now, upload::Input::Cancelled { token });
@@ -243,7 +244,10 @@ impl Shares {
     pub fn stream(&mut self, cx: &mut Cx, event: lanes::behaviour::Event) {
         use lanes::behaviour::Came;
         match event.came {
-            Came::Opened(stream) => self.lines.opened(event.peer, stream),
+            Came::Opened(stream) => {
+                self.lines.opened(event.peer, stream);
+                cx.effects.push_back(Effect::Gives { peer: event.peer, gives: true });
+            }
             Came::Refused(why) => {
                 tracing::debug!(peer = %event.peer, "no lane: {why}");
                 self.no_lane(cx, event.peer);
