@@ -18,6 +18,7 @@
 //! | [`api`] | the HTTP API |
 //! | [`cli`] | the program: the node in the foreground, and the clients of a running one |
 
+pub mod announced;
 pub mod api;
 pub mod cli;
 pub mod clock;

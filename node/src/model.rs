@@ -5,7 +5,7 @@ mod shares;
 
 pub use private::{Invitation, JoinedRoom, PrivateRoom, Rotation};
 use serde::{Deserialize, Serialize};
-pub use shares::{Hashing, Share, ShareFile, SharePeer, ShareState, StoreUsage, TransferLimits};
+pub use shares::{AnnouncedShare, Hashing, Share, ShareFile, SharePeer, ShareState, StoreUsage, TransferLimits};
 use utoipa::ToSchema;
 
 /// A message in a room, durable on this node.

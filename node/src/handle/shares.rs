@@ -2,18 +2,27 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use futures::StreamExt;
 use libp2p::Multiaddr;
 use proto::{
     blob::{BlobId, link::Wanted, path::FileName},
+    channel::RoomName,
     transfer::ByteRate,
 };
 
-use super::{CallError, Command, Handle};
+use super::{CallError, Command, Handle, MAX_HISTORY_LIMIT};
 use crate::{
+    announced,
     files::{Symlinks, vault::VaultError},
-    model::{Hashing, Share, ShareFile, SharePeer, StoreUsage, TransferLimits},
+    model::{AnnouncedShare, Hashing, Message, Share, ShareFile, SharePeer, StoreUsage, TransferLimits},
     swarm::shares,
 };
+
+/// Nodes that are counted of those that have a share.
+const MAX_COUNTED: usize = 100;
+
+/// Shares whose nodes are counted at a time: half of the searches that a node makes.
+const MAX_COUNTING: usize = 32;
 
 /// Why nothing comes of a call about shares.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -115,6 +124,37 @@ impl Handle {
     /// [`ShareError`].
     pub async fn fetch(&self, request: FetchRequest) -> Result<Share, CallError> {
         self.call(|answer| Command::Shares(shares::Command::Fetch(Box::new(request), answer))).await
+    }
+
+    /// Announces a share in a room: says its name and its link.
+    ///
+    /// # Errors
+    /// [`ShareError::Unknown`], [`ShareError::Invalid`], and as [`Handle::say`].
+    pub async fn announce_share(&self, room: RoomName, root: BlobId) -> Result<Message, CallError> {
+        let share = self.share_of(root).await?;
+        let text = announced::text(&share);
+        let text =
+            text.ok_or_else(|| ShareError::Invalid("it is not known yet what is in it; try again later".into()))?;
+        self.say(room, text).await
+    }
+
+    /// What was announced in a room lately, oldest first; on demand with how many nodes have it.
+    ///
+    /// # Errors
+    /// [`CallError::Store`].
+    pub async fn announced_shares(&self, room: RoomName, count: bool) -> Result<Vec<AnnouncedShare>, CallError> {
+        let mut all = announced::announced(&self.history(room, None, MAX_HISTORY_LIMIT).await?);
+        if count {
+            let seeders = futures::stream::iter(all.iter().map(|share| share.root.parse::<BlobId>()))
+                .map(|root| async move {
+                    // What cannot be asked now is not known.
+                    Some(self.find_providers(root.ok()?.0, MAX_COUNTED).await.ok()?.providers.len() as u64)
+                })
+                .buffered(MAX_COUNTING);
+            let seeders: Vec<Option<u64>> = seeders.collect().await;
+            all.iter_mut().zip(seeders).for_each(|(share, seeders)| share.seeders = seeders);
+        }
+        Ok(all)
     }
 
     /// All that is shared or fetched, in the order in which it came.

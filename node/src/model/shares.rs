@@ -144,3 +144,28 @@ pub struct TransferLimits {
     /// Bytes a second that may come; `null` for no limit.
     pub down: Option<u64>,
 }
+
+/// A share that was announced in a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AnnouncedShare {
+    /// Its place among those of the room, from 1.
+    pub number: u64,
+    /// What names it: 64 hexadecimal digits.
+    pub root: String,
+    /// What it is called there.
+    pub name: String,
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// Bytes of all its files.
+    pub size: u64,
+    /// The link with which it was announced last.
+    pub link: String,
+    /// The peer id of who announced it first.
+    pub author: String,
+    /// The display name that the author had.
+    pub author_name: String,
+    /// When that was, in RFC 3339, UTC, with milliseconds.
+    pub at: String,
+    /// Nodes that have it, or parts of it, as far as the network knows; `null` if nobody asked.
+    pub seeders: Option<u64>,
+}
