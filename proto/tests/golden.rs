@@ -21,6 +21,7 @@ use proto::{
     log::message::{SyncRequest, SyncResponse},
     presence::{Kind, PresenceRequest, PresenceResponse},
     signature::Ed25519,
+    transfer::message::{self as share, Order, Piece, Reply, ShareAnswer, ShareQuestion, Tree},
     wire,
 };
 
@@ -96,6 +97,45 @@ fn direct_answer_name(answer: &DirectAnswer) -> &'static str {
     }
 }
 
+fn share_question_name(question: &ShareQuestion) -> &'static str {
+    match question {
+        ShareQuestion::Meet { .. } => "share.question.meet",
+        ShareQuestion::Layer { of: Tree::Manifest, .. } => "share.question.layer.manifest",
+        ShareQuestion::Layer { of: Tree::File(_), .. } => "share.question.layer.file",
+        ShareQuestion::Tell { .. } => "share.question.tell",
+    }
+}
+
+fn share_answer_name(answer: &ShareAnswer) -> &'static str {
+    match answer {
+        ShareAnswer::Met(met) if met.content.is_none() => "share.answer.met.newcomer",
+        ShareAnswer::Met(_) => "share.answer.met",
+        ShareAnswer::Unknown => "share.answer.unknown",
+        ShareAnswer::Layer(_) => "share.answer.layer",
+        ShareAnswer::Lacks => "share.answer.lacks",
+        ShareAnswer::Noted => "share.answer.noted",
+        ShareAnswer::Unavailable => "share.answer.unavailable",
+    }
+}
+
+fn order_name(order: &Order) -> &'static str {
+    match order {
+        Order::Ask { piece: Piece::Manifest(_), .. } => "lane.order.ask.manifest",
+        Order::Ask { piece: Piece::Block(_), .. } => "lane.order.ask.block",
+        Order::TakeBack { .. } => "lane.order.take_back",
+    }
+}
+
+fn reply_name(reply: &Reply) -> &'static str {
+    match reply {
+        Reply::Bytes(_) => "lane.delivery.bytes",
+        Reply::Refused(share::Refusal::Choked) => "lane.delivery.refused.choked",
+        Reply::Refused(share::Refusal::Busy) => "lane.delivery.refused.busy",
+        Reply::Refused(share::Refusal::Gone) => "lane.delivery.refused.gone",
+        Reply::Refused(share::Refusal::Lacks) => "lane.delivery.refused.lacks",
+    }
+}
+
 /// Every vector by name: messages, and what is derived from them by hashing and signing.
 fn vectors() -> BTreeMap<&'static str, Vec<u8>> {
     let mut all = BTreeMap::new();
@@ -150,6 +190,12 @@ fn vectors() -> BTreeMap<&'static str, Vec<u8>> {
     let (questions, answers) = (samples::direct::questions(), samples::direct::answers());
     questions.iter().for_each(|question| add(direct_question_name(question), wire::encode(question)));
     answers.iter().for_each(|answer| add(direct_answer_name(answer), wire::encode(answer)));
+    let (questions, answers) = (samples::transfer::questions(), samples::transfer::answers());
+    questions.iter().for_each(|question| add(share_question_name(question), wire::encode(question)));
+    answers.iter().for_each(|answer| add(share_answer_name(answer), wire::encode(answer)));
+    samples::transfer::orders().iter().for_each(|order| add(order_name(order), wire::encode(order)));
+    let deliveries = samples::transfer::deliveries();
+    deliveries.iter().for_each(|delivery| add(reply_name(&delivery.reply), wire::encode(delivery)));
     all
 }
 
@@ -194,6 +240,7 @@ fn the_vectors_are_genuine() {
     assert!(samples::direct::epochs().1.open_live(&sealed_live()).is_ok());
     let (layer, range) = (samples::blob::layer(), samples::blob::range());
     assert_eq!(samples::blob::part().verify(range, &layer.root(), layer.blob_len()), Ok(()));
+    assert!(samples::transfer::questions().iter().all(ShareQuestion::is_bounded));
     for link in samples::blob::links() {
         assert_eq!(link.to_string().parse(), Ok(Wanted::Link(link)));
     }

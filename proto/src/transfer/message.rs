@@ -48,12 +48,18 @@ pub const MAX_OTHER_ADDRESSES: usize = 4;
 /// Bytes of one such address, as text.
 pub const MAX_ADDRESS_BYTES: usize = 256;
 
+/// Bytes of a peer id: of those that are in use, the longest has 42.
+pub const MAX_PEER_ID_BYTES: usize = 64;
+
 /// Bytes of the name of a share.
 pub const MAX_NAME_BYTES: usize = 255;
 
 const _: () = assert!(MAX_TOLD_BLOCKS * 5 + MAX_TOLD_SHARES * 48 + 64 <= MAX_QUESTION_BYTES);
 const _: () = assert!(
-    MAX_BLOCKS as usize / 8 + MAX_OTHERS * (MAX_OTHER_ADDRESSES * (MAX_ADDRESS_BYTES + 8) + 96) + MAX_NAME_BYTES + 256
+    MAX_BLOCKS as usize / 8
+        + MAX_OTHERS * (MAX_OTHER_ADDRESSES * (MAX_ADDRESS_BYTES + 8) + MAX_PEER_ID_BYTES + 32)
+        + MAX_NAME_BYTES
+        + 256
         <= MAX_ANSWER_BYTES
 );
 const _: () = assert!(MAX_PART_BYTES + 64 <= MAX_ANSWER_BYTES);
@@ -163,7 +169,8 @@ impl Met {
     /// Whether it keeps to the bounds.
     pub fn is_bounded(&self) -> bool {
         let fits = |other: &Other| {
-            other.addresses.len() <= MAX_OTHER_ADDRESSES
+            other.peer.len() <= MAX_PEER_ID_BYTES
+                && other.addresses.len() <= MAX_OTHER_ADDRESSES
                 && other.addresses.iter().all(|address| address.len() <= MAX_ADDRESS_BYTES)
         };
         self.name.len() <= MAX_NAME_BYTES && self.others.len() <= MAX_OTHERS && self.others.iter().all(fits)

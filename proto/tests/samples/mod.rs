@@ -2,6 +2,7 @@
 
 pub mod blob;
 pub mod direct;
+pub mod transfer;
 
 use proto::{
     Keypair,

@@ -16,7 +16,8 @@
 //! **Who is asked.** Each question goes to one peer at a time: to one that says what we hold for true, before those that do not know;
 //! to one that failed less often in a row; to one that is asked less now; by lot among equals. A peer that says anything else than we
 //! hold for true is not asked, because what it sends would look wrong though it may be right. How many questions a peer may have follows what it
-//! does: one more for each answer, half as many when one is lost.
+//! does: one more for each
+//! answer, half as many when one does not come or is too much for it.
 //!
 //! | a question is | when | then |
 //! |---|---|---|
@@ -66,6 +67,7 @@ mod files;
 mod interface;
 mod listing;
 mod peers;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -78,18 +80,11 @@ use rand_chacha::ChaCha8Rng;
 
 pub use interface::*;
 
-use super::download::Misdeed;
 use crate::{
     backoff::{Backoff, Policy},
-    blob::{
-        BlobId,
-        layer::{LayerPart, LayerRange},
-        manifest::{Content, InvalidManifest, Manifest},
-        merkle::EMPTY_ROOT,
-    },
+    blob::{BlobId, manifest::Content},
     schedule::Schedule,
     time::{Deadline, Now},
-    transfer::message::Tree,
 };
 use crew::Crew;
 use files::Files;
@@ -218,7 +213,7 @@ impl Survey {
             outputs: VecDeque::new(),
         };
         survey.wakes.set(Wake::Needs, Some(survey.need_again));
-        if let Some((content, manifest)) = without_bytes(share) {
+        if let Some((content, manifest)) = stages::without_bytes(share) {
             survey.known.content = Some(content);
             survey.list_files(content, manifest);
         } else if let Some(content) = content.filter(|content| content.id() == share && content.is_possible()) {
@@ -286,132 +281,4 @@ impl Survey {
     fn claim(&self) -> Option<Claim> {
         self.known.content.as_ref().map(Claim::of)
     }
-
-    // ---- from stage to stage
-
-    /// Goes on to the next stages, as far as what is here allows.
-    fn advance(&mut self) {
-        if let Stage::Proving(trials) = &mut self.stage
-            && let Some(claim) = trials.iter().find(|(_, trial)| trial.is_proven()).map(|(claim, _)| *claim)
-            && let Some(trial) = trials.remove(&claim)
-        {
-            self.proven(trial.finish());
-        }
-        if let Stage::Listing(listing) = &mut self.stage
-            && let Some(bytes) = listing.take_whole()
-        {
-            self.is_proven = true;
-            self.stage = Stage::Reading;
-            self.wakes.set(Wake::Needs, None);
-            self.outputs.push_back(Output::Decode(bytes));
-        }
-        if let Stage::Files(files) = &self.stage
-            && files.is_whole()
-            && let Stage::Files(files) = std::mem::replace(&mut self.stage, Stage::Over)
-            && let Some(outline) = files.finish()
-        {
-            self.end(Output::Done(Box::new(outline)));
-        }
-    }
-
-    /// The content is known: by a link, or proven.
-    fn settle(&mut self, content: Content) {
-        self.known.content = Some(content);
-        match content {
-            Content::File { .. } => self.list_files(content, None),
-            Content::Folder { manifest, manifest_len, .. } => {
-                let listing = Listing::new(manifest, manifest_len);
-                self.known.manifest_needed = manifest_len;
-                self.known.hashes_needed += listing.hashes_needed();
-                self.stage = Stage::Listing(listing);
-            }
-        }
-    }
-
-    fn list_files(&mut self, content: Content, manifest: Option<Manifest>) {
-        let files = Files::new(content, manifest);
-        self.known.hashes_needed += files.hashes_needed();
-        self.stage = Stage::Files(Box::new(files));
-    }
-
-    /// Who said something else lied, and what the proof consists of needs not be asked for again.
-    fn proven(&mut self, Proof { content, part, chunks }: Proof) {
-        self.is_proven = true;
-        let claim = Claim::of(&content);
-        self.crew.contradicting(claim).into_iter().for_each(|peer| self.ban(peer, Misdeed::Lies));
-        self.settle(content);
-        if let Some((range, part)) = part {
-            let of = if matches!(self.stage, Stage::Listing(_)) { Tree::Manifest } else { Tree::File(0) };
-            self.take_layer(None, of, range, part);
-        }
-        chunks.into_iter().for_each(|(chunk, bytes)| _ = self.take_chunk(None, chunk, bytes));
-    }
-
-    /// Somebody read the manifest.
-    fn read(&mut self, now: Now, read: Result<Manifest, InvalidManifest>) {
-        let (Stage::Reading, Some(content)) = (&self.stage, self.known.content) else { return };
-        match (read, content) {
-            (Ok(manifest), Content::Folder { manifest: root, manifest_len, .. }) => {
-                let content = Content::Folder { manifest: root, manifest_len, size: manifest.size() };
-                self.known.content = Some(content);
-                self.list_files(content, Some(manifest));
-                self.progressed_ms = Some(now.mono_ms);
-                self.wakes.set(Wake::Needs, Some(self.need_again.max(now.after(NEED_CHECK_MS))));
-            }
-            (Err(why), _) => self.end(Output::Failed(why)),
-            (Ok(_), Content::File { .. }) => {}
-        }
-    }
-
-    /// Takes everything back and says how it ended.
-    fn end(&mut self, output: Output) {
-        self.stage = Stage::Over;
-        for request in std::mem::take(&mut self.open).into_keys() {
-            self.outputs.push_back(Output::Cancel { request });
-        }
-        self.wakes = Schedule::default();
-        self.outputs.push_back(output);
-    }
-
-    // ---- what the stages make of what comes
-
-    fn take_layer(&mut self, claim: Option<Claim>, of: Tree, range: LayerRange, part: LayerPart) -> Finding {
-        let hashes = part.hashes.len() as u64;
-        let finding = match &mut self.stage {
-            Stage::Proving(trials) => match claim.and_then(|claim| trials.get_mut(&claim)) {
-                Some(trial) => return trial.take_layer(range, part),
-                None => return Finding::Right,
-            },
-            Stage::Listing(listing) => listing.take_layer(range, part),
-            Stage::Files(files) => files.take_layer(of, range, &part),
-            Stage::Reading | Stage::Over => return Finding::Right,
-        };
-        self.known.hashes += if finding == Finding::Right { hashes } else { 0 };
-        finding
-    }
-
-    fn take_chunk(&mut self, claim: Option<Claim>, chunk: u32, bytes: Vec<u8>) -> Finding {
-        match &mut self.stage {
-            Stage::Proving(trials) => match claim.and_then(|claim| trials.get_mut(&claim)) {
-                Some(trial) => trial.take_chunk(chunk, bytes),
-                None => Finding::Right,
-            },
-            Stage::Listing(listing) => {
-                let finding = listing.take_chunk(chunk, &bytes);
-                self.known.manifest += if finding == Finding::Right { bytes.len() as u32 } else { 0 };
-                finding
-            }
-            Stage::Reading | Stage::Files(_) | Stage::Over => Finding::Right,
-        }
-    }
-}
-
-/// What a share is that has no bytes, which its root alone tells: the empty file, or the empty folder.
-fn without_bytes(share: BlobId) -> Option<(Content, Option<Manifest>)> {
-    if share == EMPTY_ROOT {
-        return Some((Content::File { root: share, size: 0 }, None));
-    }
-    let manifest = Manifest::new(Vec::new()).ok()?;
-    let content = manifest.content();
-    (content.id() == share).then_some((content, Some(manifest)))
 }

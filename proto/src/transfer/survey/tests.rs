@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::{
-    blob::{CHUNK_BYTES, MAX_SHARE_BYTES, merkle::root_of_bytes},
+    blob::{CHUNK_BYTES, MAX_SHARE_BYTES, manifest::Manifest, merkle::root_of_bytes},
     testing::{at, cheap_peer as peer},
-    transfer::download::Failure,
+    transfer::{
+        download::{Failure, Misdeed},
+        message::Tree,
+    },
 };
 use hand::Hand;
 use share::Share;
@@ -12,6 +15,7 @@ use share::Share;
 mod claims;
 mod hand;
 mod share;
+mod world;
 
 const CHUNK: u64 = CHUNK_BYTES as u64;
 

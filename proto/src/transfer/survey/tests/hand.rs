@@ -1,7 +1,6 @@
 //! A survey whose questions are answered by hand.
 
 use super::{share::Given, *};
-use crate::transfer::download::Failure;
 
 /// A survey, what it asked and nobody answered, and what else it said.
 pub struct Hand {
