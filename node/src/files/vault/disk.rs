@@ -40,6 +40,12 @@ impl DiskVault {
         Core::new(directory, store, disk).map(|core| Self(Arc::new(core)))
     }
 
+    /// How many shares are in memory.
+    #[cfg(test)]
+    pub(super) fn open_shares(&self) -> usize {
+        self.0.cache.len()
+    }
+
     fn run<T: Send + 'static>(&self, run: impl FnOnce(&Core) -> Result<T, VaultError> + Send + 'static) -> Answer<T> {
         let core = Arc::clone(&self.0);
         let task = tokio::task::spawn_blocking(move || run(&core));

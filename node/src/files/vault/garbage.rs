@@ -11,7 +11,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -159,7 +159,8 @@ impl Core {
         found.garbage_bytes += bytes;
         if remove {
             let removed = if place.is_dir() { fs::remove_dir_all(place) } else { fs::remove_file(place) };
-            removed.map_err(|error| outlines::failed(place, error))?;
+            // Who forgets a share removes its outline too.
+            removed.or_else(is_gone).map_err(|error| outlines::failed(place, error))?;
         }
         Ok(0)
     }
@@ -167,11 +168,15 @@ impl Core {
 
 /// What is in a directory and has a name that is text, as all have that the vault makes.
 fn entries(directory: &Path) -> Result<Vec<(PathBuf, String)>, VaultError> {
-    let entry = |entry: std::io::Result<fs::DirEntry>| {
+    let entry = |entry: io::Result<fs::DirEntry>| {
         entry.map(|entry| Some((entry.path(), entry.file_name().into_string().ok()?))).transpose()
     };
     let entries = fs::read_dir(directory).and_then(|entries| entries.filter_map(entry).collect());
     entries.map_err(|error| outlines::failed(directory, error))
+}
+
+fn is_gone(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 /// Bytes of a file, or of the files right in a directory.

@@ -1,0 +1,1 @@
+//! Disks and stores that fail, and power that does.
