@@ -57,6 +57,22 @@ impl Api {
         self.anonymous(method, path).bearer_auth(&self.token)
     }
 
+    /// What is at a path.
+    ///
+    /// # Errors
+    /// The answer, if it was not that.
+    pub async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, String> {
+        self.get(path).await
+    }
+
+    /// Sends something, and reads what is answered.
+    ///
+    /// # Errors
+    /// The answer, if it was not that.
+    pub async fn send<T: DeserializeOwned>(&self, method: Method, path: &str, body: &Value) -> Result<T, String> {
+        read(self.request(method, path).json(body).send().await).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, String> {
         read(self.request(Method::GET, path).send().await).await
     }

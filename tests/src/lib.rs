@@ -8,6 +8,7 @@
 //! | [`command`] | one command, run to its end |
 //! | [`api`] | one node's HTTP API and WebSocket |
 //! | [`feed`] | what a node reported, to be awaited |
+//! | [`files`] | files that nodes share and fetch, and what is in them |
 //! | [`wait`] | polling with a deadline, for states that nobody reports |
 //! | [`process`] | nothing outlives the tests; memory and CPU time of a process |
 //! | [`network`] | nodes on a network of their own that can be cut (Linux, root) |
@@ -29,6 +30,7 @@ pub mod command;
 pub mod disk;
 pub mod eavesdropper;
 pub mod feed;
+pub mod files;
 pub mod liar;
 pub mod network;
 pub mod node;

@@ -130,6 +130,21 @@ async fn serve_kept(mut stream: libp2p::Stream) {
     }
 }
 
+/// Bytes a second over TCP on a stream that is kept: what whatever moves bytes over libp2p is measured against.
+pub async fn raw_stream() -> f64 {
+    let mut server = Server::start();
+    let (mut client, peer) = connect(server.addresses.remove(0)).await;
+    let control = client.behaviour().kept.new_control();
+    let drive = tokio::spawn(async move {
+        loop {
+            client.select_next_some().await;
+        }
+    });
+    let rate = over_kept_stream(control, peer).await;
+    drive.abort();
+    rate
+}
+
 /// Measures both, over both transports.
 pub async fn measure(report: &mut Report) {
     let mut server = Server::start();

@@ -30,7 +30,8 @@ use std::process::ExitCode;
 
 use report::Report;
 
-const ALL: [&str; 9] = ["latency", "throughput", "sync", "idle", "direct", "direct-rate", "drain", "carriers", "start"];
+const ALL: [&str; 10] =
+    ["latency", "throughput", "sync", "idle", "direct", "direct-rate", "drain", "carriers", "files", "start"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -59,6 +60,7 @@ async fn main() -> ExitCode {
             "direct-rate" => direct::measure_throughput(&mut report).await,
             "drain" => direct::measure_drain(&mut report).await,
             "carriers" => carriers::measure(&mut report).await,
+            "files" => files::measure(&mut report).await,
             "idle" => idle::measure(&mut report).await,
             _ => sync::measure_start(&mut report).await,
         }
