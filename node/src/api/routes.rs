@@ -2,7 +2,9 @@
 
 pub mod contacts;
 pub mod direct;
+pub mod files;
 pub mod private;
+pub mod transfers;
 
 use axum::{
     Json,
@@ -83,6 +85,8 @@ pub(super) fn all() -> OpenApiRouter<AppState> {
         .merge(direct::all())
         .merge(contacts::all())
         .merge(private::all())
+        .merge(files::all())
+        .merge(transfers::all())
         .routes(routes!(dial))
         .routes(routes!(sync))
         .routes(routes!(shutdown))

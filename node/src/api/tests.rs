@@ -1,6 +1,7 @@
 //! The API of a fake node: calls are answered by a task on the other end of the command queue.
 
 mod direct;
+mod files;
 mod private;
 
 use std::sync::Arc;
@@ -105,6 +106,7 @@ fn answer(command: Command) {
         // No route asks for it.
         Command::FindProviders(_, _, answer) => drop(answer.send(Err(CallError::Stopped))),
         Command::Private(command) => private::answer(command),
+        Command::Shares(command) => files::answer(command),
         Command::Say(room, text, answer) => drop(answer.send(said(room, &text))),
         command => direct::answer(command),
     }
@@ -332,6 +334,26 @@ async fn the_document_lists_every_route_and_every_report() {
     listed.sort();
     let mut expected = [
         "delete /api/v1/contacts/{peer}",
+        "delete /api/v1/files/{root}",
+        "delete /api/v1/hashings/{id}",
+        "get /api/files",
+        "get /api/files/{root}",
+        "get /api/files/{root}/peers",
+        "get /api/v1/files",
+        "get /api/v1/files/{root}",
+        "get /api/v1/files/{root}/files",
+        "get /api/v1/files/{root}/peers",
+        "get /api/v1/hashings/{id}",
+        "get /api/v1/limits",
+        "get /api/v1/store/usage",
+        "post /api/v1/files",
+        "post /api/v1/files/{root}/pause",
+        "post /api/v1/files/{root}/resume",
+        "post /api/v1/files/{root}/verify",
+        "post /api/v1/store/gc",
+        "post /api/v1/transfers",
+        "put /api/v1/files/{root}/limits",
+        "put /api/v1/limits",
         "delete /api/v1/contacts/{peer}/blocked",
         "delete /api/v1/rooms/{room}",
         "delete /api/v1/people/{peer}",
@@ -367,7 +389,9 @@ async fn the_document_lists_every_route_and_every_report() {
     ];
     expected.sort_unstable();
     assert_eq!(listed, expected);
-    for schema in ["Message", "DirectMessage", "Invitation", "Person", "Status", "NodeEvent", "Member", "ErrorBody"] {
+    for schema in
+        ["Message", "DirectMessage", "Invitation", "Person", "Status", "NodeEvent", "Member", "Share", "ErrorBody"]
+    {
         assert!(document["components"]["schemas"][schema].is_object(), "{schema}");
     }
     let text = document.to_string();

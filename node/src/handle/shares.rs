@@ -189,7 +189,14 @@ impl Handle {
         let have = self.call(|answer| Command::Shares(shares::Command::Have(root, answer))).await?;
         let Some(have) = have else { return Ok(Vec::new()) };
         let outline = self.vault.outline(root).await.map_err(vault_error)?;
-        Ok(shares::files(&outline, &have))
+        let mut files = shares::files(&outline, &have);
+        // Of a file that is shared alone the outline does not tell the name.
+        if let [file] = files.as_mut_slice()
+            && file.path.is_empty()
+        {
+            file.path = self.share_of(root).await?.name;
+        }
+        Ok(files)
     }
 
     /// Has what is fetched stand still, durably.

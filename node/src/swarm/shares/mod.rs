@@ -67,7 +67,11 @@ use self::{
     telling::Telling,
     work::{Done, Work},
 };
-pub use self::{commands::Command, questions::Event, shown::files};
+pub use self::{
+    commands::Command,
+    questions::Event,
+    shown::{Have, files},
+};
 use super::{
     context::{Cx, Effect},
     lanes::{self, LaneEvent},
