@@ -13,12 +13,14 @@
 //! | `direct-rate` | 10,000 direct messages from one node to another, as fast as they are taken |
 //! | `drain` | a node that was away empties its mailbox of 10,000 direct messages |
 //! | `carriers` | blocks between two processes over bare libp2p: a stream for each, or one for all (docs/decisions/0010) |
+//! | `files` | sharing and fetching files, beside what CPU, disk and one libp2p stream do |
 //! | `start` | from starting to ready with 1,000,000 events stored |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on panics")]
 
 mod carriers;
 mod direct;
+mod files;
 mod fill;
 mod idle;
 mod latency;
