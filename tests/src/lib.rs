@@ -17,6 +17,7 @@
 //! | [`simulation`] | the program `sim`, run to its end in a directory of its own |
 //! | [`attacker`] | a peer that breaks the rules |
 //! | [`eavesdropper`] | a peer that keeps all it can hear |
+//! | [`seeder`] | a peer that shares a file and does it wrong |
 //! | [`postman`], [`liar`] | a peer that carries letters as no node would, and a mailbox that lies |
 //!
 //! A scenario that needs what the machine lacks prints a line that starts with `SKIPPED:` and passes.
@@ -37,6 +38,7 @@ pub mod node;
 pub mod options;
 pub mod postman;
 pub mod process;
+pub mod seeder;
 pub mod simulation;
 pub mod terminal;
 pub mod wait;

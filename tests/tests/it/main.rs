@@ -14,6 +14,7 @@ mod direct;
 mod direct_cli;
 mod disk;
 mod faithful;
+mod files;
 mod hostile;
 mod http;
 mod mistakes;

@@ -222,7 +222,9 @@ impl Shares {
                 self.candidates_at(cx, id, addresses);
                 // Those who were asked before it was known how the share is cut are asked again what they have.
                 self.circle.ask_again(cx.now, id);
-                self.provide(cx.now, root);
+                if !held.servable().is_empty() {
+                    self.provide(cx.now, root);
+                }
                 self.approach(cx, id);
             }
             Holding::InPlace | Holding::Copied | Holding::Some { .. } => {
@@ -273,6 +275,9 @@ impl Shares {
         match result {
             Ok(()) => {
                 blocks.iter().for_each(|block| bytes.store(*block));
+                let gives = (!bytes.came.is_empty()).then_some(entry.root);
+                // As soon as there is something to give, others find it here.
+                gives.into_iter().for_each(|root| self.provide(cx.now, root));
                 self.telling.came(cx.now, id);
                 for block in blocks {
                     self.downloads.handle(cx.now, download::Input::Stored { transfer: id, block });

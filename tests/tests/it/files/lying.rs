@@ -1,0 +1,55 @@
+//! Peers that share as no node would.
+
+use std::fs;
+
+use harness::{
+    files::{Fetch, fetched, same},
+    seconds,
+    seeder::{Fault, Seeder},
+};
+use node::files::{Import, Progress, Symlinks, import};
+use proto::blob::outline::Outline;
+
+use super::{MIB, Places, start};
+
+/// Each fault, with whether it is one for which a peer is banned, and what the log says then.
+const FAULTS: [(Fault, Option<&str>); 7] = [
+    (Fault::Corrupt, Some("sent wrong bytes")),
+    (Fault::WrongHashes, None),
+    (Fault::Stall, None),
+    (Fault::Trickle, None),
+    (Fault::Lie, Some("has what it lacks")),
+    (Fault::Babble, None),
+    (Fault::Vanish, None),
+];
+
+#[tokio::test]
+async fn whatever_one_seeder_does_wrong_the_others_finish_it_and_the_liar_is_banned() {
+    let places = Places::new();
+    let source = places.file("file.bin", 12 * MIB + 77);
+    let imported = import(&Import { path: &source, symlinks: Symlinks::Refuse }, &Progress::default()).unwrap();
+    let layers = imported.files.iter().map(|(_, _, layer)| layer.clone()).collect();
+    let outline = Outline::new(imported.content, None, layers).unwrap();
+    let bytes = fs::read(&source).unwrap();
+    let honest = start("honest", &[]).await;
+    let share = honest.api().share(&source).await.unwrap();
+    // Slow enough for the others to be asked, too.
+    let limits = node::model::TransferLimits { up: Some(4 * MIB), down: None };
+    honest.api().limit(limits).await.unwrap();
+    for (fault, banned) in FAULTS {
+        let wrong = Seeder::open(outline.clone(), bytes.clone(), fault).await;
+        let getter = start("getter", &[&honest]).await;
+        let mut fetch = Fetch::all(share.link.as_deref().unwrap(), &places.at(&format!("{fault:?}")));
+        fetch.peers = vec![wrong.address.to_string()];
+        let done = fetched(&getter, &fetch, seconds(90)).await;
+        assert!(same(&source, done.place.unwrap().as_ref()), "{fault:?}");
+        let log = getter.log();
+        if fault != Fault::WrongHashes {
+            assert!(wrong.asked() > 0, "{fault:?} was never asked for anything");
+        }
+        let told = log
+            .lines()
+            .any(|line| line.contains(&wrong.peer_id.to_string()) && banned.is_some_and(|why| line.contains(why)));
+        assert_eq!(told, banned.is_some(), "{fault:?}: {log}");
+    }
+}
