@@ -22,6 +22,8 @@ fn with_a_root_alone_the_last_chunk_proves_the_length() {
         assert_eq!(hand.survey.progress().content, None);
         hand.answer_all(&share);
         assert!(hand.is_done_with(&share), "{len} bytes");
+        let Progress { hashes, hashes_needed, .. } = hand.survey.progress();
+        assert_eq!(hashes, hashes_needed, "what the proof consists of is asked for again");
         assert!(hand.bans().iter().all(|(n, _)| *n != 0) && hand.bans().len() == 2, "{:?}", hand.bans());
     }
 }
@@ -171,4 +173,22 @@ fn one_that_says_something_else_than_before_is_asked_about_that() {
     assert!(hand.other.contains(&Output::Cancel { request: before }));
     hand.answer_all(&share);
     assert!(hand.is_done_with(&share) && hand.bans().is_empty());
+}
+
+#[test]
+fn what_nobody_says_any_more_is_not_on_trial() {
+    let share = Share::file(3 * CHUNK_BYTES);
+    let mut hand = Hand::with_root(&share);
+    let trials = |hand: &Hand| match &hand.survey.stage {
+        Stage::Proving(trials) => trials.len(),
+        _ => panic!("proven"),
+    };
+    for n in 0..MAX_PEERS as u32 {
+        hand.says(n, file(&share, u64::from(2 * n) + 70));
+        assert_eq!(trials(&hand), n as usize + 1);
+        hand.says(n, file(&share, u64::from(2 * n) + 71));
+    }
+    assert_eq!(trials(&hand), MAX_PEERS);
+    (0..MAX_PEERS as u32).for_each(|n| hand.input(Input::PeerDown { peer: peer(n) }));
+    assert_eq!(trials(&hand), 0);
 }
