@@ -1,6 +1,7 @@
 //! What peers say a share is.
 
 use super::*;
+use crate::blob::layer::LayerRange;
 
 fn file(share: &Share, size: u64) -> Content {
     Content::File { root: share.id(), size }
@@ -22,10 +23,25 @@ fn with_a_root_alone_the_last_chunk_proves_the_length() {
         assert_eq!(hand.survey.progress().content, None);
         hand.answer_all(&share);
         assert!(hand.is_done_with(&share), "{len} bytes");
-        let Progress { hashes, hashes_needed, .. } = hand.survey.progress();
-        assert_eq!(hashes, hashes_needed, "what the proof consists of is asked for again");
         assert!(hand.bans().iter().all(|(n, _)| *n != 0) && hand.bans().len() == 2, "{:?}", hand.bans());
     }
+}
+
+#[test]
+fn what_a_proof_consists_of_is_not_asked_for_again() {
+    let share = Share::file(600 * CHUNK_BYTES + 1);
+    let mut hand = Hand::with_root(&share);
+    hand.knows(0, &share);
+    (0..2).for_each(|_| hand.answer(hand.asked[0].0, &share));
+    let first = LayerRange { first: 0, width: 512 };
+    assert_eq!(hand.asked[0].2, Asked::Layer { of: Tree::File(0), range: first });
+    assert_eq!((hand.asked.len(), hand.survey.progress().hashes), (1, 89));
+    let share = Share::folder(&[7; 3_500], 230);
+    let mut hand = Hand::with_root(&share);
+    hand.knows(0, &share);
+    (0..3).for_each(|_| hand.answer(hand.asked[0].0, &share));
+    let chunks: Vec<Asked> = hand.asked.iter().map(|(.., what)| *what).collect();
+    assert_eq!(chunks, [Asked::ManifestChunk(1), Asked::ManifestChunk(2)]);
 }
 
 #[test]
