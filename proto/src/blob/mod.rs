@@ -22,6 +22,7 @@
 //! |---|---|
 //! | [`merkle`] | the hash tree: leaves, chunks, roots |
 //! | [`layer`] | the hashes of a blob's chunks, and proofs that they are its |
+//! | `partial` | a layer while its ranges come in |
 //! | [`path`] | paths inside a folder, and which are refused |
 //! | [`manifest`] | what a folder consists of, and what a share is |
 //! | [`layout`] | the blocks of a share |

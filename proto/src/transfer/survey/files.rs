@@ -87,7 +87,7 @@ impl Files {
     }
 
     /// Hashes came.
-    pub fn take_layer(&mut self, of: Tree, range: LayerRange, part: &LayerPart) -> Finding {
+    pub fn take_layer(&mut self, of: Tree, range: LayerRange, part: LayerPart) -> Finding {
         let Tree::File(file) = of else { return Finding::Wrong };
         let Some((root, size)) = self.files.get(file as usize).copied() else { return Finding::Wrong };
         let partial = self.partial.entry(file).or_insert_with(|| PartialLayer::new(root, size));

@@ -68,6 +68,9 @@ impl Survey {
 
     /// A peer is gone, or is not to be asked.
     pub(super) fn part(&mut self, now: Now, peer: PeerId) {
+        if !self.crew.contains(&peer) {
+            return;
+        }
         self.take_back(&peer);
         self.crew.part(&peer);
         self.forget(peer);

@@ -108,7 +108,7 @@ impl Survey {
                 None => return Finding::Right,
             },
             Stage::Listing(listing) => listing.take_layer(range, part),
-            Stage::Files(files) => files.take_layer(of, range, &part),
+            Stage::Files(files) => files.take_layer(of, range, part),
             Stage::Reading | Stage::Over => return Finding::Right,
         };
         self.known.hashes += if finding == Finding::Right { hashes } else { 0 };

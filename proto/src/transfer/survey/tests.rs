@@ -12,6 +12,7 @@ use crate::{
 use hand::Hand;
 use share::Share;
 
+mod anything;
 mod claims;
 mod hand;
 mod share;
@@ -147,6 +148,26 @@ fn one_that_is_gone_is_replaced() {
 }
 
 #[test]
+fn one_that_knows_and_failed_less_and_is_asked_less_is_asked_first() {
+    let (mut crew, mut rng) = (Crew::default(), ChaCha8Rng::from_seed([2; 32]));
+    (0..4).for_each(|n| crew.join(peer(n)));
+    for n in 1..4 {
+        crew.get_mut(&peer(n)).unwrap().claim = Some(Claim::of(&Share::file(9).content()));
+    }
+    assert!(crew.failed(&peer(1), Failure::Refused, &mut rng).is_some());
+    crew.rested(&peer(1));
+    crew.get_mut(&peer(2)).unwrap().open = 1;
+    for best in [3, 2, 1, 0] {
+        assert!((0..20).all(|_| crew.choose(|_| true, &mut rng) == Some(peer(best))), "{best}");
+        crew.part(&peer(best));
+    }
+    assert_eq!(crew.choose(|_| true, &mut rng), None);
+    (5..7).for_each(|n| crew.join(peer(n)));
+    let chosen: Vec<_> = (0..50).filter_map(|_| crew.choose(|_| true, &mut rng)).collect();
+    assert!(chosen.contains(&peer(5)) && chosen.contains(&peer(6)));
+}
+
+#[test]
 fn no_more_is_asked_than_the_bounds_allow() {
     let share = Share::large_file(MAX_SHARE_BYTES / 16);
     let mut hand = Hand::with_link(&share);
@@ -185,8 +206,8 @@ fn one_that_fails_again_and_again_makes_place_for_another() {
 #[test]
 fn a_manifest_that_breaks_a_rule_ends_the_survey() {
     let mut share = Share::folder(&[7, 8], 9);
-    let at = share.bytes.windows(5).position(|bytes| bytes == b"00001").unwrap();
-    share.bytes[at + 4] = b'0';
+    let at = share.bytes.windows(6).position(|bytes| bytes == b"000001").unwrap();
+    share.bytes[at + 5] = b'0';
     let broken = Manifest::decode(&share.bytes).unwrap_err();
     let manifest = root_of_bytes(&share.bytes);
     let content = Content::Folder { manifest, manifest_len: share.bytes.len() as u32, size: 15 };
@@ -235,6 +256,10 @@ fn what_the_driver_reads_is_waited_for_in_silence() {
     while survey.poll_output().is_some() {}
     survey.handle(at(90_000), Input::Manifest(Manifest::decode(&share.bytes)));
     assert!(matches!(survey.poll_output(), Some(Output::Ask { .. })));
+    while let Some(due) = survey.poll_timeout().filter(|due| due.0 < 90_000 + 2 * NEED_CHECK_MS) {
+        survey.handle_timeout(at(due.0));
+    }
+    assert!(std::iter::from_fn(|| survey.poll_output()).any(|output| output == Output::NeedPeers));
     // Who reads the manifest tells the size, and not who made the link.
     assert_eq!(survey.progress().content, Some(share.content()));
 }

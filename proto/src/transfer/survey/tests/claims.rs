@@ -1,6 +1,7 @@
 //! What peers say a share is.
 
 use super::*;
+use crate::blob::layer::LayerRange;
 
 fn file(share: &Share, size: u64) -> Content {
     Content::File { root: share.id(), size }
@@ -24,6 +25,23 @@ fn with_a_root_alone_the_last_chunk_proves_the_length() {
         assert!(hand.is_done_with(&share), "{len} bytes");
         assert!(hand.bans().iter().all(|(n, _)| *n != 0) && hand.bans().len() == 2, "{:?}", hand.bans());
     }
+}
+
+#[test]
+fn what_a_proof_consists_of_is_not_asked_for_again() {
+    let share = Share::file(600 * CHUNK_BYTES + 1);
+    let mut hand = Hand::with_root(&share);
+    hand.knows(0, &share);
+    (0..2).for_each(|_| hand.answer(hand.asked[0].0, &share));
+    let first = LayerRange { first: 0, width: 512 };
+    assert_eq!(hand.asked[0].2, Asked::Layer { of: Tree::File(0), range: first });
+    assert_eq!((hand.asked.len(), hand.survey.progress().hashes), (1, 89));
+    let share = Share::folder(&[7; 3_500], 230);
+    let mut hand = Hand::with_root(&share);
+    hand.knows(0, &share);
+    (0..3).for_each(|_| hand.answer(hand.asked[0].0, &share));
+    let chunks: Vec<Asked> = hand.asked.iter().map(|(.., what)| *what).collect();
+    assert_eq!(chunks, [Asked::ManifestChunk(1), Asked::ManifestChunk(2)]);
 }
 
 #[test]
@@ -171,4 +189,22 @@ fn one_that_says_something_else_than_before_is_asked_about_that() {
     assert!(hand.other.contains(&Output::Cancel { request: before }));
     hand.answer_all(&share);
     assert!(hand.is_done_with(&share) && hand.bans().is_empty());
+}
+
+#[test]
+fn what_nobody_says_any_more_is_not_on_trial() {
+    let share = Share::file(3 * CHUNK_BYTES);
+    let mut hand = Hand::with_root(&share);
+    let trials = |hand: &Hand| match &hand.survey.stage {
+        Stage::Proving(trials) => trials.len(),
+        _ => panic!("proven"),
+    };
+    for n in 0..MAX_PEERS as u32 {
+        hand.says(n, file(&share, u64::from(2 * n) + 70));
+        assert_eq!(trials(&hand), n as usize + 1);
+        hand.says(n, file(&share, u64::from(2 * n) + 71));
+    }
+    assert_eq!(trials(&hand), MAX_PEERS);
+    (0..MAX_PEERS as u32).for_each(|n| hand.input(Input::PeerDown { peer: peer(n) }));
+    assert_eq!(trials(&hand), 0);
 }

@@ -68,7 +68,7 @@ impl Share {
                 0 => EMPTY_ROOT,
                 size => made_up(size, at as u64 + 1).root(),
             };
-            let path = format!("{at:05}{}", "p".repeat(path_len.saturating_sub(5))).parse().unwrap();
+            let path = format!("{at:06}{}", "p".repeat(path_len.saturating_sub(6))).parse().unwrap();
             Entry { path, node: Node::File(FileEntry { size: *size, root, executable: false }) }
         };
         let manifest = Manifest::new(sizes.iter().enumerate().map(entry).collect()).unwrap();
