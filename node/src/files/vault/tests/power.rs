@@ -1,4 +1,4 @@
-//! Disks and stores that fail, and power that does.
+//! Disks that fail, and power that does.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,17 +13,14 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::{
-    files::Platter,
-    store::{Request, Store},
-};
+use super::{killed::Flaky, *};
+use crate::files::Platter;
 
 /// A disk that keeps what was synced.
 #[derive(Debug, Default)]
-struct Fragile {
+pub struct Fragile {
     files: Mutex<BTreeMap<PathBuf, Image>>,
-    is_full: AtomicBool,
+    pub is_full: AtomicBool,
     fails_to_sync: AtomicBool,
     synced_alone: AtomicUsize,
     synced_all: AtomicUsize,
@@ -61,7 +58,7 @@ impl Fragile {
     }
 
     /// Files are what was synced of them, and `keeps` says which are as long as they were.
-    fn lose_power(&self, mut keeps: impl FnMut() -> bool) {
+    pub fn lose_power(&self, mut keeps: impl FnMut() -> bool) {
         let files = std::mem::take(&mut *self.files.lock().unwrap());
         for (place, image) in files {
             let Ok(len) = fs::metadata(&place).map(|found| found.len()) else { continue };
@@ -99,46 +96,13 @@ impl Platter for Fragile {
     }
 }
 
-/// A store that has too much to do for a while, or fails after so many commits.
-struct Flaky {
-    store: MemoryStore,
-    refuses: AtomicUsize,
-    commits: AtomicUsize,
-}
-
-impl Flaky {
-    fn new(store: &MemoryStore, refuses: usize, commits: usize) -> Arc<Self> {
-        let (refuses, commits) = (AtomicUsize::new(refuses), AtomicUsize::new(commits));
-        Arc::new(Self { store: store.reopen(), refuses, commits })
-    }
-}
-
-impl Store for Flaky {
-    fn submit(&self, request: Request) -> Result<(), StoreError> {
-        let take =
-            |left: &AtomicUsize| left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        if take(&self.refuses).is_ok() {
-            return Err(StoreError::Overloaded);
-        }
-        if matches!(request, Request::Commit { .. }) && take(&self.commits).is_err() {
-            return Err(StoreError::Failed("killed".into()));
-        }
-        self.store.submit(request)
-    }
-}
-
 impl Home {
-    fn fragile(&self, disk: &Arc<Fragile>) -> DiskVault {
+    pub fn fragile(&self, disk: &Arc<Fragile>) -> DiskVault {
         DiskVault::open_on(&self.shares(), Arc::new(self.store.reopen()), disk.clone()).unwrap()
     }
-
-    /// A vault that is killed after so many commits.
-    fn mortal(&self, commits: usize) -> DiskVault {
-        DiskVault::open(&self.shares(), Flaky::new(&self.store, 0, commits)).unwrap()
-    }
 }
 
-fn have(held: &Held) -> &Blocks {
+pub fn have(held: &Held) -> &Blocks {
     let Holding::Parts { have, .. } = &held.holding else { panic!("{held:?}") };
     have
 }
@@ -195,159 +159,6 @@ async fn many_small_files_are_synced_at_once_and_few_one_by_one() {
     assert_eq!(counted(), (1, 0));
     source.fetch(&vault, [source.outline.layout().blocks_of(source.file("many/02")).start]).await;
     assert_eq!(counted(), (1, 1));
-}
-
-#[tokio::test]
-async fn who_is_killed_at_any_moment_of_finishing_has_finished_when_started_again() {
-    for selected in [None, Some(vec![0])] {
-        for commits in 0.. {
-            let home = Home::new();
-            let source = Source::of(&home.folder("source"));
-            let target = home.place("target");
-            let vault = home.vault();
-            let what = FetchThis { selected: selected.clone(), ..to(&target) };
-            let begun = vault.begin(source.outline.clone(), what).await.unwrap();
-            let Holding::Parts { wanted, .. } = begun.holding else { panic!() };
-            source.fetch(&vault, wanted.iter().collect::<Vec<_>>()).await;
-            drop(vault);
-            let finished = home.mortal(commits).finish(source.id()).await;
-            assert!(target.exists());
-            let vault = home.vault();
-            let held = only(&vault).await;
-            assert!(matches!(held.holding, Holding::InPlace | Holding::Some { .. }), "{commits}: {held:?}");
-            assert_eq!(held.holding == Holding::InPlace, selected.is_none());
-            source.assert_serves(&vault, &held.servable()).await;
-            if finished.is_ok() {
-                assert_eq!(commits, 2, "stamps, then the record");
-                break;
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn who_is_killed_and_finds_another_file_in_the_place_has_not_finished() {
-    let home = Home::new();
-    let source = Source::of(&home.put("source", &bytes(3 * CHUNK_BYTES, 1)));
-    let target = home.place("target");
-    let vault = home.vault();
-    vault.begin(source.outline.clone(), to(&target)).await.unwrap();
-    source.fetch(&vault, 0..3).await;
-    assert!(home.mortal(0).finish(source.id()).await.is_err());
-    fs::write(&target, b"mine").unwrap();
-    let vault = home.vault();
-    assert!(have(&only(&vault).await).is_empty());
-    assert!(vault.finish(source.id()).await.is_err());
-    assert_eq!(fs::read(&target).unwrap(), b"mine");
-}
-
-#[tokio::test]
-async fn finishing_that_the_store_refused_can_be_tried_again() {
-    let home = Home::new();
-    let source = Source::of(&home.put("source", &bytes(3 * CHUNK_BYTES, 1)));
-    // One commit for the beginning, one for the blocks.
-    let store = Flaky::new(&home.store, 0, 2);
-    let vault = DiskVault::open(&home.shares(), store.clone()).unwrap();
-    vault.begin(source.outline.clone(), to(&home.place("target"))).await.unwrap();
-    source.fetch(&vault, 0..3).await;
-    for _ in 0..2 {
-        assert!(matches!(vault.finish(source.id()).await, Err(VaultError::Store(_))));
-    }
-    store.commits.store(usize::MAX, Ordering::SeqCst);
-    let done = vault.finish(source.id()).await.unwrap();
-    assert_eq!((&done.holding, done), (&Holding::InPlace, only(&home.vault()).await));
-}
-
-#[tokio::test]
-async fn who_is_killed_while_sharing_or_forgetting_has_done_all_of_it_or_nothing() {
-    for copied in [false, true] {
-        for commits in 0.. {
-            let home = Home::new();
-            let source = Source::of(&home.folder("source"));
-            let what = ShareThis { copy: copied, ..this(&home.place("source")) };
-            let imported = home.mortal(commits).import(what.clone(), progress()).await;
-            let vault = home.vault();
-            assert_eq!(vault.list().await.unwrap().len(), usize::from(imported.is_ok()));
-            vault.collect_garbage().await.unwrap();
-            let left = names(&home.shares()).len() + names(&home.shares().join("files")).len();
-            assert_eq!(left > 1, imported.is_ok(), "nothing is left of what is not held");
-            if imported.is_err() {
-                continue;
-            }
-            drop(vault);
-            for commits in 0.. {
-                let forgotten = home.mortal(commits).forget(source.id()).await;
-                let vault = home.vault();
-                match vault.list().await.unwrap().as_slice() {
-                    [] => {
-                        assert!(forgotten.is_ok());
-                        break;
-                    }
-                    [held] => assert_eq!((held.content.id(), forgotten.is_err()), (source.id(), true)),
-                    more => panic!("{more:?}"),
-                }
-            }
-            break;
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_store_that_has_too_much_to_do_is_asked_again() {
-    let home = Home::new();
-    let file = home.put("file", b"file");
-    let vault = DiskVault::open(&home.shares(), Flaky::new(&home.store, 3, usize::MAX)).unwrap();
-    vault.import(this(&file), progress()).await.unwrap();
-    assert_eq!(only(&home.vault()).await.place, file);
-}
-
-#[tokio::test]
-async fn a_share_outlives_its_vault_in_the_store_of_users_too() {
-    use crate::store::sled::{Options, SledStore};
-    let home = Home::new();
-    let source = Source::of(&home.folder("source"));
-    let open = || SledStore::open(&home.place("store"), Options::new(1)).unwrap().store;
-    let store = Arc::new(open());
-    let vault = DiskVault::open(&home.shares(), store.clone()).unwrap();
-    vault.begin(source.outline.clone(), to(&home.place("target"))).await.unwrap();
-    source.fetch(&vault, [0, 2]).await;
-    drop((vault, store));
-    let store = Arc::new(open());
-    let vault = DiskVault::open(&home.shares(), store.clone()).unwrap();
-    assert_eq!(*have(&only(&vault).await), Blocks::of(source.blocks(), [0, 2]));
-    source.fetch(&vault, 0..source.blocks()).await;
-    let done = vault.finish(source.id()).await.unwrap();
-    drop((vault, store));
-    let vault = DiskVault::open(&home.shares(), Arc::new(open())).unwrap();
-    assert_eq!(only(&vault).await, done);
-    source.assert_serves(&vault, &done.servable()).await;
-}
-
-/// Ten thousand files of 4 KiB, as a source tree has them. What it takes depends on the machine; that it ends is what is tested, and
-/// the time is shown.
-#[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_small_files_are_fetched() {
-    let home = Home::new();
-    for number in 0..10_000 {
-        home.put(&format!("source/{:02}/{number:05}", number % 100), &bytes(4096, number));
-    }
-    let source = Source::of(&home.place("source"));
-    let blocks: Vec<Vec<u8>> = (0..source.blocks()).map(|block| source.block(block)).collect();
-    let vault = home.vault();
-    let started = std::time::Instant::now();
-    vault.begin(source.outline.clone(), to(&home.place("target"))).await.unwrap();
-    let begun = started.elapsed();
-    let numbers: Vec<u32> = (0..source.blocks()).collect();
-    for some in numbers.chunks(32) {
-        let write = |block: &u32| vault.write(source.id(), *block, blocks[*block as usize].clone());
-        futures::future::try_join_all(some.iter().map(write)).await.unwrap();
-        vault.sync(source.id(), some.to_vec()).await.unwrap();
-    }
-    let written = started.elapsed();
-    let done = vault.finish(source.id()).await.unwrap();
-    println!("begun after {begun:?}, written after {written:?}, finished after {:?}", started.elapsed());
-    assert_eq!(done.holding, Holding::InPlace);
-    assert_eq!(Source::of(&home.place("target")).id(), source.id());
 }
 
 #[derive(Debug, Clone)]
