@@ -57,6 +57,8 @@ impl Core {
         what: FetchThis,
     ) -> Result<(), VaultError> {
         let FetchThis { name, target, addresses, now_ms, .. } = what;
+        // Before anything is made; asked again below.
+        self.room()?;
         let partial = self.partial(&target, &outline, selected.as_ref())?;
         partial.make()?;
         let claim = self.claims.take(outlines::directory(&self.shares_directory, share.id));

@@ -1,5 +1,7 @@
 //! Real files in directories of their own, and vaults that are dropped and opened again.
 
+mod crowd;
+mod killed;
 mod parts;
 mod power;
 mod whole;
