@@ -1,6 +1,7 @@
 //! The running node, as other programs see it: found through its data directory, called through its API.
 
 mod direct;
+mod files;
 mod private;
 
 use std::{path::PathBuf, time::Duration};
@@ -282,6 +283,12 @@ impl Client {
     }
 
     async fn call(&self, method: Method, url: Url, body: Option<Value>) -> Result<Bytes, Failure> {
+        let (status, body) = self.answer(method, url, body).await?;
+        if status.is_success() { Ok(body) } else { Err(refusal(status, &body)) }
+    }
+
+    /// What the node answers, whether it does what it was asked or not.
+    async fn answer(&self, method: Method, url: Url, body: Option<Value>) -> Result<(StatusCode, Bytes), Failure> {
         let request = self.http.request(method, url).bearer_auth(self.token.reveal());
         let request = match body {
             Some(body) => request.json(&body),
@@ -293,19 +300,21 @@ impl Client {
         })?;
         let status = response.status();
         let body = response.bytes().await.map_err(|_| Failure::failed("the node stopped before it had answered"))?;
-        if status.is_success() {
-            return Ok(body);
-        }
-        Err(match serde_json::from_slice::<ErrorBody>(&body) {
-            // It may repeat what others call themselves.
-            Ok(body) => Failure::Failed(one_line(&body.error.message)),
-            Err(_) if status == StatusCode::NOT_FOUND => Failure::failed("what answers there is not a Starling node"),
-            Err(_) => Failure::failed(format!("the node answered {status}")),
-        })
+        Ok((status, body))
     }
 
     fn no_answer(&self) -> Failure {
         Failure::NoNode(format!("no node answers at {}", self.base.as_str().trim_end_matches('/')))
+    }
+}
+
+/// The node's own words for what it does not do.
+fn refusal(status: StatusCode, body: &[u8]) -> Failure {
+    match serde_json::from_slice::<ErrorBody>(body) {
+        // It may repeat what others call themselves.
+        Ok(body) => Failure::Failed(one_line(&body.error.message)),
+        Err(_) if status == StatusCode::NOT_FOUND => Failure::failed("what answers there is not a Starling node"),
+        Err(_) => Failure::failed(format!("the node answered {status}")),
     }
 }
 

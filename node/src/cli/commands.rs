@@ -11,7 +11,7 @@ use super::{
     Command, Failure,
     client::{Client, Target},
     conversation::{self, Conversation},
-    direct,
+    direct, files,
     follow::{Follow, News, Wanted},
     input,
     output::{self, Output},
@@ -68,6 +68,7 @@ pub async fn carry_out(command: Command, out: Output) -> Result<(), Failure> {
             tail(Follow::start(target, client, wanted).await?, out).await
         }
         Command::Direct(command) => direct::carry_out(command, out).await,
+        Command::Files(command) => files::carry_out(command, out).await,
         Command::Chat { target, room, with } => {
             let (target, client) = target.pin()?;
             match with {

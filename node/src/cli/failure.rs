@@ -14,6 +14,9 @@ pub enum Failure {
     /// There is no node to ask. Exit code 3.
     #[error("{0}; start one with: node run")]
     NoNode(String),
+    /// The user ended it, with Ctrl-C. Exit code 130, as of whatever ends so; says how to go on.
+    #[error("{0}")]
+    Interrupted(String),
     /// Whoever read standard output has gone, as in `node history | head -1`. Not worth a word; exit code 0.
     #[error("nobody reads the output")]
     NobodyReads,
@@ -37,16 +40,19 @@ impl Failure {
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
             Self::NoNode(_) => 3,
+            Self::Interrupted(_) => 130,
         }
     }
 
     /// Says why on standard error, and gives the exit code.
     pub fn report(&self) -> ExitCode {
-        if *self != Self::NobodyReads {
-            use io::Write;
-            // With standard error gone as well, the exit code has to do.
-            let _ = writeln!(io::stderr(), "error: {self}");
-        }
+        use io::Write;
+        // With standard error gone as well, the exit code has to do.
+        let _ = match self {
+            Self::NobodyReads => Ok(()),
+            Self::Interrupted(next) => writeln!(io::stderr(), "{next}"),
+            _ => writeln!(io::stderr(), "error: {self}"),
+        };
         ExitCode::from(self.code())
     }
 }
@@ -71,8 +77,9 @@ mod tests {
             Failure::failed("x").code(),
             Failure::usage("x").code(),
             Failure::NoNode("x".into()).code(),
+            Failure::Interrupted("x".into()).code(),
         ];
-        assert_eq!(codes, [0, 1, 2, 3]);
+        assert_eq!(codes, [0, 1, 2, 3, 130]);
         assert!(Failure::NoNode("no node is running".into()).to_string().contains("node run"));
         assert_eq!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)), Failure::NobodyReads);
     }

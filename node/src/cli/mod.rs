@@ -6,7 +6,9 @@
 //! | 1 | failed; standard error says why |
 //! | 2 | wrong usage |
 //! | 3 | no node is running |
+//! | 130 | ended with Ctrl-C; standard error says how to go on |
 
+mod bars;
 pub mod client;
 mod commands;
 mod contacts;
@@ -14,9 +16,13 @@ mod conversation;
 mod direct;
 mod entry;
 mod failure;
+mod files;
 mod follow;
+mod get;
 mod input;
+mod limits;
 mod logging;
+mod meant;
 mod names;
 mod output;
 mod prompt;
@@ -24,8 +30,12 @@ mod qr;
 mod reading;
 mod rooms;
 mod run;
+mod share;
 mod signals;
+mod sizes;
 mod terminal;
+mod torrent;
+mod transfers;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -39,6 +49,7 @@ use proto::{
 use self::{
     client::Target,
     direct::DirectCommand,
+    files::FileCommand,
     output::Output,
     rooms::{Destination, RoomCommand},
 };
@@ -104,6 +115,8 @@ enum Command {
     },
     #[command(flatten)]
     Direct(DirectCommand),
+    #[command(flatten)]
+    Files(FileCommand),
     /// Show a room's last messages, oldest first
     History {
         #[command(flatten)]
@@ -229,6 +242,7 @@ impl Command {
         match self {
             Self::Run(_) | Self::Relay(_) | Self::NetworkKey { .. } => None,
             Self::Direct(command) => Some(command.target_mut()),
+            Self::Files(command) => Some(command.target_mut()),
             Self::Room(command) => Some(command.target_mut()),
             Self::Chat { target, .. }
             | Self::Say { target, .. }
@@ -317,6 +331,44 @@ mod tests {
     }
 
     #[test]
+    fn files_have_commands_in_words_as_one_says_them() {
+        for words in [
+            &["share", "photos"][..],
+            &["share", "photos", "--copy", "--name", "holidays", "--follow-symlinks", "--json"],
+            &["share", "--print-torrent", "photos", "-o", "photos.torrent"],
+            &["get", "starling:file/AQ"],
+            &[
+                "get",
+                "x.torrent",
+                "-o",
+                "in/",
+                "--select",
+                "*.jpg",
+                "--select",
+                "*.txt",
+                "--peer",
+                "/ip4/192.0.2.1/tcp/1",
+            ],
+            &["get", "x", "--detach"],
+            &["transfers"],
+            &["transfers", "--watch", "--json"],
+            &["transfers", "list", "--data-dir", "x"],
+            &["transfers", "--data-dir", "x", "pause", "abcd", "photos"],
+            &["transfers", "resume", "abcd"],
+            &["transfers", "cancel", "abcd"],
+            &["shared"],
+            &["shared", "unshare", "abcd", "photos"],
+            &["shared", "verify", "abcd"],
+            &["limits"],
+            &["limits", "--up", "10MiB", "--down", "none", "--transfer", "abcd"],
+            &["store", "usage"],
+            &["store", "gc", "--json"],
+        ] {
+            assert!(parse(words).is_ok(), "{words:?}: {:?}", parse(words).err());
+        }
+    }
+
+    #[test]
     fn the_data_directory_may_stand_before_or_behind_any_command() {
         for words in
             [&["--data-dir", "x", "contact", "verify", "ada"][..], &["contact", "verify", "--data-dir", "x", "ada"]]
@@ -352,6 +404,16 @@ mod tests {
             (&["contact", "add", "ada"], "NAME"),
             (&["contact", "verify"], "PEER"),
             (&["key"], "rotate"),
+            (&["share"], "PATH"),
+            (&["share", "x", "--name", "../x"], "--name"),
+            (&["share", "x", "-o", "y"], "--print-torrent"),
+            (&["share", "x", "--print-torrent", "--copy"], "--copy"),
+            (&["get"], "LINK"),
+            (&["transfers", "pause"], "ROOT"),
+            (&["transfers", "verify", "x"], "cancel"),
+            (&["shared", "unshare"], "ROOT"),
+            (&["limits", "--up", "fast"], "10MiB"),
+            (&["store"], "gc"),
             (&["frobnicate"], "frobnicate"),
         ] {
             let error = parse(words).unwrap_err();

@@ -5,6 +5,7 @@
 //! characters itself, and programs want what was written.
 
 pub mod direct;
+pub mod files;
 
 use std::io::{self, Write};
 

@@ -11,7 +11,7 @@ use super::{
     follow::{Follow, Following, News, Wanted},
     input,
     names::Names,
-    output::{self, direct},
+    output::{self, direct, files},
     reading::Shown,
     terminal::{Terminal, Typed},
 };
@@ -55,6 +55,7 @@ pub async fn chat(chat: Chat) -> Result<(), Failure> {
         shown: HashSet::new(),
         names: Names::default(),
         read: Shown::default(),
+        files: files::Told::default(),
         last_state: None,
     };
     session.terminal.print(&greeting);
@@ -73,6 +74,8 @@ struct Session {
     names: Names,
     /// Direct messages on the screen.
     read: Shown,
+    /// What was told of files.
+    files: files::Told,
     /// What was told last of messages to whom, so that of many it is told once.
     last_state: Option<(String, DirectState)>,
 }
@@ -243,7 +246,7 @@ impl Session {
             News::Direct(message) => self.show_direct(&message).await,
             News::Event(NodeEvent::DirectState { to, state, .. }) => self.show_state(to, state).await,
             News::Event(event) => {
-                if let Some(text) = output::notice(&event, &self.own_peer_id) {
+                if let Some(text) = output::notice(&event, &self.own_peer_id).or_else(|| self.files.notice(&event)) {
                     self.terminal.print(&text);
                 }
                 if let NodeEvent::RoomLeft { room } = event

@@ -1,0 +1,323 @@
+//! `node get`: has the node fetch something, and shows how far it is until it is complete.
+//!
+//! The transfer is the node's. Ctrl-C has it pause, durably, and a later `get` of the same goes on where it was.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use proto::blob::link::{InvalidLink, Wanted};
+
+use super::{
+    Failure,
+    bars::Bars,
+    client::{Client, Target},
+    commands::eprint,
+    names::Names,
+    output::{Output, files, one_line},
+    share::{REPORT, absolute},
+    signals::Signals,
+    torrent,
+};
+use crate::{
+    api::routes::transfers::TransferRequest,
+    model::{Share, ShareFile, ShareState},
+};
+
+/// How often the node is asked how far it is.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Files of a folder that are looked at one by one; of larger ones only the total is shown.
+const MAX_LISTED_FILES: u64 = 256;
+
+/// What to get.
+#[derive(Debug, Args)]
+pub struct GetArguments {
+    #[command(flatten)]
+    pub target: Target,
+    /// What: a link, a root, or a BitTorrent v2 metainfo file
+    #[arg(value_name = "LINK")]
+    what: String,
+    /// Where to: into a directory that exists or ends in /, else just there [default: into the current directory]
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Only files of a folder whose path fits; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    select: Vec<String>,
+    /// The address of a node that may have it: a multiaddr that ends in /p2p/ and a peer id; may be given several times
+    #[arg(long, value_name = "ADDR")]
+    peer: Vec<String>,
+    /// Leave it to the node, and return at once
+    #[arg(long)]
+    detach: bool,
+}
+
+/// Gets something.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn get(arguments: GetArguments, out: Output) -> Result<(), Failure> {
+    let GetArguments { target, what, output, select, peer, detach } = arguments;
+    let Meant { link, wanted } = meant(&what)?;
+    let place = Place::of(output.as_deref().unwrap_or_else(|| Path::new(".")))?;
+    let client = target.find()?;
+    let root = wanted.id().to_string();
+    match client.share_known(&root).await? {
+        Some(share) if share.state == ShareState::Complete => return is_here(&share, !select.is_empty(), out),
+        Some(share) if share.state == ShareState::Changed => {
+            let (name, reason) = (files::name(&share), files::reason(&share));
+            let hint = format!("to get it again, forget it first: node shared unshare {}", files::short_root(&share));
+            return Err(Failure::Failed(format!("{name} was here, in {}: {reason}; {hint}", files::place(&share))));
+        }
+        Some(share) if share.state != ShareState::Failed => {
+            if output.is_some() && share.place.is_some() {
+                eprint(&format!("it was begun before, and goes on into {}", files::place(&share)));
+            }
+        }
+        Some(_) | None => place.check(&wanted)?,
+    }
+    let (into, at) = place.split()?;
+    let mut signals = Signals::listen(false).map_err(Failure::failed)?;
+    let share = client.fetch(&TransferRequest { link, into, at, select, peers: peer }).await?;
+    if detach {
+        return out.show(&share, |share| {
+            format!("{} is on its way; to see how far it is: node transfers", files::name(share))
+        });
+    }
+    let share = tokio::select! {
+        share = Watch::new(&client, out).until_complete(share) => share?,
+        () = signals.next() => tokio::select! {
+            share = interrupt(&client, &root) => share?,
+            // Somebody who is in a hurry.
+            () = signals.next() => {
+                return Err(Failure::Interrupted("the node may still go on; to see: node transfers".into()));
+            }
+        },
+    };
+    out.show(&share, files::place)
+}
+
+/// What a text leads to.
+#[derive(Debug, PartialEq, Eq)]
+struct Meant {
+    /// As the node takes it.
+    link: String,
+    wanted: Wanted,
+}
+
+fn meant(text: &str) -> Result<Meant, Failure> {
+    match text.parse() {
+        Ok(wanted) => Ok(Meant { link: text.trim().into(), wanted }),
+        Err(InvalidLink::Prefix) if Path::new(text).is_file() => {
+            let link = torrent::read(Path::new(text))?;
+            Ok(Meant { link: link.to_string(), wanted: Wanted::Link(link) })
+        }
+        Err(InvalidLink::Prefix) => {
+            Err(Failure::Usage(format!("{:?} is neither a link nor a file: {}", text, InvalidLink::Prefix)))
+        }
+        Err(error) => Err(Failure::usage(error)),
+    }
+}
+
+/// Where something is to go.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// Into this directory.
+    Into(PathBuf),
+    /// Just there.
+    At(PathBuf),
+}
+
+impl Place {
+    fn of(path: &Path) -> Result<Self, Failure> {
+        let absolute = PathBuf::from(absolute(path)?);
+        let is_directory = absolute.is_dir() || absolute.as_os_str().as_encoded_bytes().ends_with(b"/");
+        Ok(if is_directory { Self::Into(absolute) } else { Self::At(absolute) })
+    }
+
+    /// Refuses what would be in the way in the end, before anything begins.
+    fn check(&self, wanted: &Wanted) -> Result<(), Failure> {
+        let target = match (self, wanted) {
+            (Self::At(path), _) => path.clone(),
+            (Self::Into(directory), Wanted::Link(link)) => directory.join(link.name.as_str()),
+            // Its name is not known yet; the node looks once it is.
+            (Self::Into(_), Wanted::Root(_)) => return Ok(()),
+        };
+        if target.symlink_metadata().is_ok() {
+            let shown = one_line(&target.display().to_string());
+            return Err(Failure::Failed(format!("{shown} exists already; choose another place with -o")));
+        }
+        Ok(())
+    }
+
+    /// As the node takes it: a directory, or a place.
+    fn split(&self) -> Result<(Option<String>, Option<String>), Failure> {
+        match self {
+            Self::Into(path) => Ok((Some(absolute(path)?), None)),
+            Self::At(path) => Ok((None, Some(absolute(path)?))),
+        }
+    }
+}
+
+/// Says where it is. Who asked for all of it, and has had a part, is told so.
+fn is_here(share: &Share, part_is_fine: bool, out: Output) -> Result<(), Failure> {
+    let is_part = share.size.is_some_and(|size| share.wanted_bytes < size);
+    if is_part && !part_is_fine {
+        let (name, place, root) = (files::name(share), files::place(share), files::short_root(share));
+        let hint = format!("to get all, forget it first, node shared unshare {root}, and choose another place with -o");
+        return Err(Failure::Failed(format!("only a part of {name} is here, in {place}; {hint}")));
+    }
+    if !out.json {
+        eprint(&format!("{} is here already", files::name(share)));
+    }
+    out.show(share, files::place)
+}
+
+/// Has a transfer pause, because the user does not wait any longer. Returns the share if it became complete first.
+async fn interrupt(client: &Client, root: &str) -> Result<Share, Failure> {
+    let refused = match client.pause_share(root, true).await {
+        Ok(share) => {
+            let resume = format!("node transfers resume {}", files::short_root(&share));
+            return Err(Failure::Interrupted(format!(
+                "{} {}\nto go on: the same command again, or {resume}",
+                files::name(&share),
+                files::how_far(&share)
+            )));
+        }
+        Err(refused) => refused,
+    };
+    match client.share_known(root).await? {
+        Some(share) if share.state == ShareState::Complete => Ok(share),
+        Some(share) if share.state == ShareState::Asking => {
+            client.unshare(root).await?;
+            let name = files::name(&share);
+            Err(Failure::Interrupted(format!("nothing of {name} had come; to try again: the same command again")))
+        }
+        Some(share) if share.state == ShareState::Finishing => {
+            Err(Failure::Interrupted(format!("all of {} is here; the node puts it in its place", files::name(&share))))
+        }
+        _ => Err(refused),
+    }
+}
+
+/// Looks at a transfer, and shows what it sees.
+struct Watch<'a> {
+    client: &'a Client,
+    out: Output,
+    bars: Option<Bars>,
+    names: Names,
+    began: Instant,
+    reported: Option<Instant>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(client: &'a Client, out: Output) -> Self {
+        let bars = Bars::new(out);
+        Self { client, out, bars, names: Names::default(), began: Instant::now(), reported: None }
+    }
+
+    async fn until_complete(mut self, mut share: Share) -> Result<Share, Failure> {
+        loop {
+            match share.state {
+                ShareState::Complete => return Ok(share),
+                ShareState::Failed | ShareState::Changed => {
+                    if self.out.json {
+                        self.out.object(&share)?;
+                    }
+                    return Err(Failure::Failed(format!("{}: {}", files::name(&share), files::reason(&share))));
+                }
+                ShareState::Asking | ShareState::Fetching | ShareState::Paused | ShareState::Finishing => {}
+            }
+            self.show(&share).await?;
+            tokio::time::sleep(LOOK).await;
+            let cancelled = || Failure::Failed(format!("{} was cancelled meanwhile", files::name(&share)));
+            share = self.client.share_known(&share.root).await?.ok_or_else(cancelled)?;
+        }
+    }
+
+    async fn show(&mut self, share: &Share) -> Result<(), Failure> {
+        if self.out.json && self.reported.is_none_or(|at| at.elapsed() >= REPORT) {
+            self.reported = Some(Instant::now());
+            self.out.object(share)?;
+        }
+        let Some(bars) = &mut self.bars else { return Ok(()) };
+        let peers = self.client.share_peers(&share.root).await?;
+        self.names.refresh(self.client).await;
+        let is_listed = share.folder == Some(true) && share.files.is_some_and(|files| files <= MAX_LISTED_FILES);
+        let listed: Vec<ShareFile> = match is_listed {
+            true => self.client.share_files(&share.root).await?,
+            false => Vec::new(),
+        };
+        let lines = files::below(&listed, &peers, &self.names, self.began.elapsed().as_secs());
+        bars.draw(&files::name(share), (share.done_bytes, share.wanted_bytes), files::how_far(share), lines);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proto::blob::{BlobId, link::Link, manifest::Content};
+
+    use super::*;
+    use crate::cli::output::files::sample;
+
+    fn link(name: &str) -> Link {
+        let content = Content::File { root: BlobId([7; 32]), size: 9 };
+        Link { content, name: name.parse().unwrap(), addresses: vec![] }
+    }
+
+    #[test]
+    fn what_is_meant_is_a_link_a_root_or_a_metainfo_file() {
+        let text = link("x").to_string();
+        assert_eq!(meant(&text), Ok(Meant { link: text, wanted: Wanted::Link(link("x")) }));
+        let root = BlobId([7; 32]).to_string();
+        assert_eq!(meant(&root).unwrap().wanted, Wanted::Root(BlobId([7; 32])));
+        let directory = tempfile::tempdir().unwrap();
+        let torrent = directory.path().join("x.torrent");
+        let text = torrent.to_str().unwrap();
+        assert_eq!(meant(text).unwrap_err().code(), 2, "there is no such file");
+        fs::write(&torrent, "no metainfo").unwrap();
+        assert_eq!(meant(text).unwrap_err().code(), 1);
+        let damaged = meant("starling:file/AQ").unwrap_err();
+        assert!(damaged.to_string().contains("damaged") && damaged.code() == 2);
+    }
+
+    #[test]
+    fn a_directory_is_what_exists_as_one_or_ends_like_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        assert_eq!(Place::of(directory.path()), Ok(Place::Into(directory.path().into())));
+        assert_eq!(Place::of(&at("new")), Ok(Place::At(at("new"))));
+        assert_eq!(Place::of(&at("new/")), Ok(Place::Into(at("new/"))));
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(Place::of(Path::new(".")), Ok(Place::Into(here.clone())), "whatever directory the node is in");
+        assert_eq!(Place::of(Path::new("x/y")), Ok(Place::At(here.join("x/y"))));
+    }
+
+    #[test]
+    fn what_would_be_in_the_way_is_refused_before_anything_begins() {
+        let directory = tempfile::tempdir().unwrap();
+        let taken = directory.path().join("taken");
+        fs::write(&taken, "").unwrap();
+        let wanted = |name| Wanted::Link(link(name));
+        let (into, at) = (Place::Into(directory.path().into()), Place::At(taken));
+        assert!(into.check(&wanted("taken")).unwrap_err().to_string().contains("exists already"));
+        assert!(into.check(&wanted("free")).is_ok());
+        assert!(into.check(&Wanted::Root(BlobId([7; 32]))).is_ok());
+        assert!(at.check(&wanted("free")).is_err() && at.check(&Wanted::Root(BlobId([7; 32]))).is_err());
+    }
+
+    #[test]
+    fn who_asks_for_all_and_has_had_a_part_is_told_so() {
+        let quiet = Output { json: true };
+        let whole = Share { done_bytes: 2_048, ..sample(ShareState::Complete) };
+        assert!(is_here(&whole, false, quiet).is_ok());
+        let part = Share { wanted_bytes: 512, ..whole };
+        assert!(is_here(&part, true, quiet).is_ok());
+        assert!(is_here(&part, false, quiet).unwrap_err().to_string().contains("only a part"));
+    }
+}
