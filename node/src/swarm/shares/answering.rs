@@ -45,6 +45,10 @@ impl Shares {
                     cx.now,
                     if serving { download::Input::Unchoked { peer } } else { download::Input::Choked { peer } },
                 );
+                if serving {
+                    // Surveys let one rest that refused.
+                    self.survey_all(cx, |_| survey::Input::PeerUp { peer, content: None }, Some(peer));
+                }
                 news.into_iter().for_each(|news| self.news(cx, peer, &news));
                 ShareAnswer::Noted
             }

@@ -40,10 +40,16 @@ impl Shares {
         self.drain_survey(cx, id);
     }
 
-    /// Tells all surveys something.
-    pub(super) fn survey_all(&mut self, cx: &mut Cx, input: impl Fn(TransferId) -> survey::Input) {
+    /// Tells all surveys something, or all in which somebody takes part.
+    pub(super) fn survey_all(
+        &mut self,
+        cx: &mut Cx,
+        input: impl Fn(TransferId) -> survey::Input,
+        member: Option<PeerId>,
+    ) {
         let asking = self.table.iter().filter(|(_, entry)| matches!(entry.stage, Stage::Asking(_)));
-        let asking: Vec<TransferId> = asking.map(|(id, _)| id).collect();
+        let takes_part = |id: &TransferId| member.is_none_or(|peer| self.circle.is_member(*id, &peer));
+        let asking: Vec<TransferId> = asking.map(|(id, _)| id).filter(takes_part).collect();
         asking.into_iter().for_each(|id| self.survey(cx, id, input(id)));
     }
 

@@ -230,7 +230,7 @@ impl Shares {
         self.lines.disconnected(&peer);
         self.downloads.handle(cx.now, download::Input::PeerDown { peer });
         self.uploads.handle(cx.now, upload::Input::PeerDown { peer });
-        self.survey_all(cx, |_| proto::transfer::survey::Input::PeerDown { peer });
+        self.survey_all(cx, |_| proto::transfer::survey::Input::PeerDown { peer }, None);
         self.drain(cx);
     }
 
