@@ -157,4 +157,4 @@ fn complete(mut document: OpenApi) -> OpenApi {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -58,3 +58,72 @@ pub async fn carry_out(command: FileCommand, out: Output) -> Result<(), Failure>
         FileCommand::Store(command) => limits::store(command, out).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::Arguments;
+
+    fn parse(words: &[&str]) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from([&["node"], words].concat())
+    }
+
+    #[test]
+    fn files_have_commands_in_words_as_one_says_them() {
+        for words in [
+            &["share", "photos"][..],
+            &["share", "photos", "--copy", "--name", "holidays", "--follow-symlinks", "--json"],
+            &["share", "--print-torrent", "photos", "-o", "photos.torrent"],
+            &["get", "starling:file/AQ"],
+            &[
+                "get",
+                "x.torrent",
+                "-o",
+                "in/",
+                "--select",
+                "*.jpg",
+                "--select",
+                "*.txt",
+                "--peer",
+                "/ip4/192.0.2.1/tcp/1",
+            ],
+            &["get", "x", "--detach"],
+            &["transfers"],
+            &["transfers", "--watch", "--json"],
+            &["transfers", "list", "--data-dir", "x"],
+            &["transfers", "--data-dir", "x", "pause", "abcd", "photos"],
+            &["transfers", "resume", "abcd"],
+            &["transfers", "cancel", "abcd"],
+            &["shared"],
+            &["shared", "unshare", "abcd", "photos"],
+            &["shared", "verify", "abcd"],
+            &["limits"],
+            &["limits", "--up", "10MiB", "--down", "none", "--transfer", "abcd"],
+            &["store", "usage"],
+            &["store", "gc", "--json"],
+        ] {
+            assert!(parse(words).is_ok(), "{words:?}: {:?}", parse(words).err());
+        }
+    }
+
+    #[test]
+    fn mistakes_name_what_is_wrong() {
+        for (words, word) in [
+            (&["share"][..], "PATH"),
+            (&["share", "x", "--name", "../x"], "--name"),
+            (&["share", "x", "-o", "y"], "--print-torrent"),
+            (&["share", "x", "--print-torrent", "--copy"], "--copy"),
+            (&["get"], "LINK"),
+            (&["transfers", "pause"], "ROOT"),
+            (&["transfers", "verify", "x"], "cancel"),
+            (&["shared", "unshare"], "ROOT"),
+            (&["limits", "--up", "fast"], "10MiB"),
+            (&["store"], "gc"),
+        ] {
+            let error = parse(words).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(word), "{words:?}: {error}");
+        }
+    }
+}

@@ -161,18 +161,23 @@ impl Place {
     }
 }
 
-/// Says where it is. Who asked for all of it, and has had a part, is told so.
+/// Says where it is.
 fn is_here(share: &Share, part_is_fine: bool, out: Output) -> Result<(), Failure> {
-    let is_part = share.size.is_some_and(|size| share.wanted_bytes < size);
-    if is_part && !part_is_fine {
-        let (name, place, root) = (files::name(share), files::place(share), files::short_root(share));
-        let hint = format!("to get all, forget it first, node shared unshare {root}, and choose another place with -o");
-        return Err(Failure::Failed(format!("only a part of {name} is here, in {place}; {hint}")));
+    if let Some(failure) = lacks(share).filter(|_| !part_is_fine) {
+        return Err(failure);
     }
     if !out.json {
         eprint(&format!("{} is here already", files::name(share)));
     }
     out.show(share, files::place)
+}
+
+/// What to tell those who want all of a share of which a part was wanted before.
+fn lacks(share: &Share) -> Option<Failure> {
+    let (name, place, root) = (files::name(share), files::place(share), files::short_root(share));
+    let hint = format!("to get all, forget it first, node shared unshare {root}, and choose another place with -o");
+    let is_part = share.size.is_some_and(|size| share.wanted_bytes < size);
+    is_part.then(|| Failure::Failed(format!("only a part of {name} is here, in {place}; {hint}")))
 }
 
 /// Has a transfer pause, because the user does not wait any longer. Returns the share if it became complete first.
@@ -210,12 +215,14 @@ struct Watch<'a> {
     names: Names,
     began: Instant,
     reported: Option<Instant>,
+    /// Why it stands still, as it was said last.
+    said: Option<String>,
 }
 
 impl<'a> Watch<'a> {
     fn new(client: &'a Client, out: Output) -> Self {
         let bars = Bars::new(out);
-        Self { client, out, bars, names: Names::default(), began: Instant::now(), reported: None }
+        Self { client, out, bars, names: Names::default(), began: Instant::now(), reported: None, said: None }
     }
 
     async fn until_complete(mut self, mut share: Share) -> Result<Share, Failure> {
@@ -242,7 +249,13 @@ impl<'a> Watch<'a> {
             self.reported = Some(Instant::now());
             self.out.object(share)?;
         }
-        let Some(bars) = &mut self.bars else { return Ok(()) };
+        let Some(bars) = &mut self.bars else {
+            if !self.out.json && share.reason.is_some() && self.said != share.reason {
+                eprint(&format!("{} {}", files::name(share), files::how_far(share)));
+            }
+            self.said.clone_from(&share.reason);
+            return Ok(());
+        };
         let peers = self.client.share_peers(&share.root).await?;
         self.names.refresh(self.client).await;
         let is_listed = share.folder == Some(true) && share.files.is_some_and(|files| files <= MAX_LISTED_FILES);
@@ -263,7 +276,13 @@ mod tests {
     use proto::blob::{BlobId, link::Link, manifest::Content};
 
     use super::*;
-    use crate::cli::output::files::sample;
+    use crate::{
+        api::tests::{
+            Fixture,
+            files::{ASKING, COMING, HERE},
+        },
+        cli::output::files::sample,
+    };
 
     fn link(name: &str) -> Link {
         let content = Content::File { root: BlobId([7; 32]), size: 9 };
@@ -313,11 +332,38 @@ mod tests {
 
     #[test]
     fn who_asks_for_all_and_has_had_a_part_is_told_so() {
-        let quiet = Output { json: true };
         let whole = Share { done_bytes: 2_048, ..sample(ShareState::Complete) };
-        assert!(is_here(&whole, false, quiet).is_ok());
+        assert_eq!(lacks(&whole), None);
         let part = Share { wanted_bytes: 512, ..whole };
-        assert!(is_here(&part, true, quiet).is_ok());
-        assert!(is_here(&part, false, quiet).unwrap_err().to_string().contains("only a part"));
+        assert!(lacks(&part).unwrap().to_string().contains("only a part"));
+    }
+
+    #[tokio::test]
+    async fn ctrl_c_pauses_what_comes_and_forgets_what_has_not_begun() {
+        let node = Fixture::start().await;
+        let client = node.client();
+        let paused = interrupt(&client, &COMING.to_string()).await.unwrap_err();
+        assert_eq!(paused.code(), 130);
+        assert!(paused.to_string().contains("node transfers resume 08080808"), "{paused}");
+        let forgotten = interrupt(&client, &ASKING.to_string()).await.unwrap_err();
+        assert!(forgotten.code() == 130 && forgotten.to_string().contains("nothing"), "{forgotten}");
+        let complete = interrupt(&client, &HERE.to_string()).await.unwrap();
+        assert_eq!(complete.state, ShareState::Complete, "it came before it could be paused");
+        assert_eq!(interrupt(&client, &BlobId([9; 32]).to_string()).await.unwrap_err().code(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_transfer_is_looked_at_until_it_is_complete_fails_or_is_cancelled() {
+        let node = Fixture::start().await;
+        let client = node.client();
+        let watched = async |root: BlobId, state| {
+            let share = Share { root: root.to_string(), ..sample(state) };
+            Watch::new(&client, Output { json: false }).until_complete(share).await
+        };
+        assert_eq!(watched(HERE, ShareState::Fetching).await.unwrap().state, ShareState::Complete);
+        let cancelled = watched(BlobId([9; 32]), ShareState::Fetching).await.unwrap_err();
+        assert!(cancelled.to_string().contains("cancelled"), "{cancelled}");
+        let failed = watched(HERE, ShareState::Failed).await.unwrap_err();
+        assert!(failed.code() == 1 && failed.to_string().contains("murmuration.mp4"), "{failed}");
     }
 }

@@ -331,44 +331,6 @@ mod tests {
     }
 
     #[test]
-    fn files_have_commands_in_words_as_one_says_them() {
-        for words in [
-            &["share", "photos"][..],
-            &["share", "photos", "--copy", "--name", "holidays", "--follow-symlinks", "--json"],
-            &["share", "--print-torrent", "photos", "-o", "photos.torrent"],
-            &["get", "starling:file/AQ"],
-            &[
-                "get",
-                "x.torrent",
-                "-o",
-                "in/",
-                "--select",
-                "*.jpg",
-                "--select",
-                "*.txt",
-                "--peer",
-                "/ip4/192.0.2.1/tcp/1",
-            ],
-            &["get", "x", "--detach"],
-            &["transfers"],
-            &["transfers", "--watch", "--json"],
-            &["transfers", "list", "--data-dir", "x"],
-            &["transfers", "--data-dir", "x", "pause", "abcd", "photos"],
-            &["transfers", "resume", "abcd"],
-            &["transfers", "cancel", "abcd"],
-            &["shared"],
-            &["shared", "unshare", "abcd", "photos"],
-            &["shared", "verify", "abcd"],
-            &["limits"],
-            &["limits", "--up", "10MiB", "--down", "none", "--transfer", "abcd"],
-            &["store", "usage"],
-            &["store", "gc", "--json"],
-        ] {
-            assert!(parse(words).is_ok(), "{words:?}: {:?}", parse(words).err());
-        }
-    }
-
-    #[test]
     fn the_data_directory_may_stand_before_or_behind_any_command() {
         for words in
             [&["--data-dir", "x", "contact", "verify", "ada"][..], &["contact", "verify", "--data-dir", "x", "ada"]]
@@ -404,16 +366,6 @@ mod tests {
             (&["contact", "add", "ada"], "NAME"),
             (&["contact", "verify"], "PEER"),
             (&["key"], "rotate"),
-            (&["share"], "PATH"),
-            (&["share", "x", "--name", "../x"], "--name"),
-            (&["share", "x", "-o", "y"], "--print-torrent"),
-            (&["share", "x", "--print-torrent", "--copy"], "--copy"),
-            (&["get"], "LINK"),
-            (&["transfers", "pause"], "ROOT"),
-            (&["transfers", "verify", "x"], "cancel"),
-            (&["shared", "unshare"], "ROOT"),
-            (&["limits", "--up", "fast"], "10MiB"),
-            (&["store"], "gc"),
             (&["frobnicate"], "frobnicate"),
         ] {
             let error = parse(words).unwrap_err();

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use proto::blob::path::FileName;
-use serde_json::json;
+use serde::Serialize;
 
 use super::{
     Failure,
@@ -54,6 +54,15 @@ pub struct ShareArguments {
     output: Option<PathBuf>,
 }
 
+/// The last line with `--json`.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    root: &'a str,
+    link: Option<&'a str>,
+    size: Option<u64>,
+    name: &'a str,
+}
+
 /// Shares something.
 ///
 /// # Errors
@@ -70,8 +79,8 @@ pub async fn share(arguments: ShareArguments, out: Output) -> Result<(), Failure
     let mut signals = Signals::listen(false).map_err(Failure::failed)?;
     let hashing = client.share(&body).await?;
     let share = hashed(&client, hashing, out, &mut signals).await?;
-    let told = json!({ "root": share.root, "link": share.link, "size": share.size, "name": share.name });
-    out.show(&told, |_| files::now_shared(&share))
+    let Share { root, link, size, name, .. } = &share;
+    out.show(&Told { root, link: link.as_deref(), size: *size, name }, |_| files::now_shared(&share))
 }
 
 /// A path as the node can use it, which has another working directory.
@@ -149,5 +158,36 @@ impl Shown {
             self.out.object(hashing)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::tests::{Fixture, files::hashing};
+
+    #[tokio::test]
+    async fn a_hashing_is_asked_for_until_it_ends() {
+        let node = Fixture::start().await;
+        let client = node.client();
+        let ended = async |id| wait(&client, Hashing { id, ..hashing("/tmp/x") }, Output { json: false }).await;
+        assert_eq!(ended(5).await.unwrap().name, "murmuration.mp4");
+        let failure = ended(6).await.unwrap_err();
+        assert!(failure.code() == 1 && !failure.to_string().contains('\u{1b}'), "{failure:?}");
+        assert!(ended(7).await.unwrap_err().to_string().contains("number 7"));
+    }
+
+    #[test]
+    fn the_last_line_has_four_keys_in_their_order() {
+        let told = Told { root: "ab", link: Some("starling:file/AQ"), size: Some(9), name: "x" };
+        let text = serde_json::to_string(&told).unwrap();
+        assert_eq!(text, r#"{"root":"ab","link":"starling:file/AQ","size":9,"name":"x"}"#);
+    }
+
+    #[test]
+    fn paths_are_made_absolute_here() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(absolute(Path::new("x/y")).unwrap(), here.join("x/y").to_str().unwrap());
+        assert_eq!(absolute(Path::new("/x")).unwrap(), "/x");
     }
 }

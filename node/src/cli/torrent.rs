@@ -15,7 +15,7 @@ use proto::blob::{
     metainfo::{self, MAX_METAINFO_BYTES, Metainfo, Tree, Written},
     path::FileName,
 };
-use serde_json::json;
+use serde::Serialize;
 
 use super::{
     Failure,
@@ -31,6 +31,16 @@ use crate::{
 
 /// How often the progress of the threads that hash is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// What was written, with `--json`.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    file: &'a Path,
+    root: &'a str,
+    info_hash: String,
+    size: u64,
+    name: &'a str,
+}
 
 /// Hashes a file or a folder here, and writes its metainfo.
 ///
@@ -73,8 +83,7 @@ pub async fn print(
     }
     let (Written { info_hash, .. }, name, content) = put?;
     let (root, size) = (content.id().to_string(), content.size());
-    let told =
-        json!({ "file": place, "root": root, "info_hash": info_hash.to_string(), "size": size, "name": name.as_str() });
+    let told = Told { file: place, root: &root, info_hash: info_hash.to_string(), size, name: name.as_str() };
     out.show(&told, |_| {
         format!(
             "wrote {}: {}, {}\nroot: {root}\ninfo hash: {info_hash}",

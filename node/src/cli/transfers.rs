@@ -139,7 +139,7 @@ pub async fn shared(arguments: SharedArguments, out: Output) -> Result<(), Failu
         let shares = listed(client.shares().await?, &which, |share| !is_transfer(share))?;
         return out.list(&shares, "nothing is shared; share something with: node share PATH", files::shared);
     }
-    let mut changed = Ok(());
+    let mut changed = Vec::new();
     for share in find_all(&client, &which).await? {
         match action {
             _ if is_transfer(&share) => return Err(wrong(&share, "is not complete", "node transfers cancel")),
@@ -149,25 +149,26 @@ pub async fn shared(arguments: SharedArguments, out: Output) -> Result<(), Failu
                     format!("{} is shared no more", files::name(&share))
                 })?;
             }
-            SharedAction::Verify => changed = changed.and(verify(&client, &share, out).await?),
+            SharedAction::Verify => {
+                let share = verify(&client, &share, out).await?;
+                changed.extend((share.state == ShareState::Changed).then(|| files::name(&share)));
+            }
             SharedAction::List => {}
         }
     }
-    changed
+    if changed.is_empty() { Ok(()) } else { Err(Failure::Failed(format!("changed: {}", changed.join(", ")))) }
 }
 
-/// Whether a share is what it was; the inner failure says that it is not.
-async fn verify(client: &Client, share: &Share, out: Output) -> Result<Result<(), Failure>, Failure> {
+/// Has a share read anew, and says whether it is what it was.
+async fn verify(client: &Client, share: &Share, out: Output) -> Result<Share, Failure> {
     let mut signals = Signals::listen(false).map_err(Failure::failed)?;
     let hashing = client.verify_share(&share.root).await?;
     let share = hashed(client, hashing, out, &mut signals).await?;
-    let is_same = share.state != ShareState::Changed;
-    let same = || format!("{} is what it was", files::name(&share));
-    let changed = || format!("{} is not what it was: {}", files::name(&share), files::reason(&share));
-    if out.json || is_same {
-        out.show(&share, |_| same())?;
-    }
-    Ok(if is_same { Ok(()) } else { Err(Failure::Failed(changed())) })
+    out.show(&share, |share| match share.state {
+        ShareState::Changed => format!("{} is not what it was: {}", files::name(share), files::reason(share)),
+        _ => format!("{} is what it was", files::name(share)),
+    })?;
+    Ok(share)
 }
 
 /// Shows what is fetched, again and again.

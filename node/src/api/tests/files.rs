@@ -10,10 +10,13 @@ use crate::{
 };
 
 /// What is here; all else is not.
-const HERE: BlobId = BlobId([7; 32]);
+pub(crate) const HERE: BlobId = BlobId([7; 32]);
 
-/// It is being fetched, and it is not known what is in it.
-const COMING: BlobId = BlobId([8; 32]);
+/// It is being fetched.
+pub(crate) const COMING: BlobId = BlobId([8; 32]);
+
+/// It is not known what is in it.
+pub(crate) const ASKING: BlobId = BlobId([6; 32]);
 
 fn shared(root: BlobId, state: ShareState) -> Share {
     Share {
@@ -42,14 +45,16 @@ fn shared(root: BlobId, state: ShareState) -> Share {
 }
 
 fn all() -> Vec<Share> {
-    vec![shared(HERE, ShareState::Complete), shared(COMING, ShareState::Asking)]
+    let states = [(HERE, ShareState::Complete), (COMING, ShareState::Fetching), (ASKING, ShareState::Asking)];
+    states.map(|(root, state)| shared(root, state)).to_vec()
 }
 
 fn known(root: BlobId) -> Result<Share, CallError> {
     all().into_iter().find(|share| share.root == root.to_string()).ok_or(ShareError::Unknown(root).into())
 }
 
-fn hashing(path: impl ToString) -> Hashing {
+/// One that goes on.
+pub(crate) fn hashing(path: impl ToString) -> Hashing {
     Hashing { id: 3, path: path.to_string(), hashed_bytes: 0, total_bytes: 0, share: None, error: None }
 }
 
@@ -58,8 +63,14 @@ fn repeated<T>(asked: impl std::fmt::Debug) -> Result<T, CallError> {
     Err(ShareError::Invalid(format!("{asked:?}")).into())
 }
 
-fn numbered<T>(number: u64, answer: T) -> Result<T, CallError> {
-    if number == 3 { Ok(answer) } else { Err(ShareError::NoSuchHashing(number).into()) }
+/// One goes on, one has ended well, one has not; there are no more.
+fn numbered(number: u64) -> Result<Hashing, CallError> {
+    match number {
+        3 => Ok(hashing("/tmp/x")),
+        5 => Ok(Hashing { share: Some(shared(HERE, ShareState::Complete)), ..hashing("/tmp/x") }),
+        6 => Ok(Hashing { error: Some("cannot read '\u{1b}[2J'".into()), ..hashing("/tmp/x") }),
+        _ => Err(ShareError::NoSuchHashing(number).into()),
+    }
 }
 
 fn begun(request: ShareRequest) -> Result<Hashing, CallError> {
@@ -83,7 +94,7 @@ fn fetched(request: FetchRequest) -> Result<Share, CallError> {
 fn paused(root: BlobId, to_pause: bool) -> Result<Share, CallError> {
     let state = if to_pause { ShareState::Paused } else { ShareState::Fetching };
     match known(root)?.state {
-        ShareState::Complete => Err(ShareError::NotFetched(root).into()),
+        ShareState::Complete | ShareState::Asking => Err(ShareError::NotFetched(root).into()),
         _ => Ok(shared(root, state)),
     }
 }
@@ -106,13 +117,13 @@ pub(super) fn answer(command: shares::Command) {
     match command {
         Asked::Share(request, answer) => drop(answer.send(begun(request))),
         Asked::Verify(root, answer) => drop(answer.send(known(root).map(|share| hashing(share.name)))),
-        Asked::Hashing(number, answer) => drop(answer.send(numbered(number, hashing("/tmp/x")))),
-        Asked::CancelHashing(number, answer) => drop(answer.send(numbered(number, ()))),
+        Asked::Hashing(number, answer) => drop(answer.send(numbered(number))),
+        Asked::CancelHashing(number, answer) => drop(answer.send(numbered(number).map(drop))),
         Asked::Fetch(request, answer) => drop(answer.send(fetched(*request))),
         Asked::List(answer) => drop(answer.send(Ok(all()))),
         Asked::Show(root, answer) => drop(answer.send(known(root))),
         Asked::Peers(root, answer) => drop(answer.send(known(root).map(|_| vec![peer]))),
-        Asked::Have(root, answer) => drop(answer.send(known(root).map(|_| (root == HERE).then_some(have)))),
+        Asked::Have(root, answer) => drop(answer.send(known(root).map(|_| (root != ASKING).then_some(have)))),
         Asked::Pause(root, to_pause, answer) => drop(answer.send(paused(root, to_pause))),
         Asked::Forget(root, answer) => drop(answer.send(known(root).map(drop))),
         Asked::Limit(None, up, down, answer) => drop(answer.send(repeated((up, down)))),
@@ -125,6 +136,7 @@ pub(super) fn answer(command: shares::Command) {
 async fn files_have_calls_for_all_that_users_do() {
     let node = Fixture::start().await;
     let (here, coming) = (format!("/api/v1/files/{HERE}"), format!("/api/v1/files/{COMING}"));
+    let asking = format!("/api/v1/files/{ASKING}");
     let path = |path: &str, below: &str| format!("{path}{below}");
     let fetch = json!({ "link": COMING.to_string(), "into": "/tmp" });
     for (method, path, body, expected) in [
@@ -133,7 +145,7 @@ async fn files_have_calls_for_all_that_users_do() {
         (Method::GET, here.clone(), None, 200),
         (Method::DELETE, here.clone(), None, 204),
         (Method::GET, path(&here, "/peers"), None, 200),
-        (Method::GET, path(&coming, "/files"), None, 200),
+        (Method::GET, path(&asking, "/files"), None, 200),
         (Method::POST, path(&here, "/verify"), None, 202),
         (Method::POST, path(&coming, "/pause"), None, 200),
         (Method::POST, path(&coming, "/resume"), None, 200),
@@ -150,7 +162,7 @@ async fn files_have_calls_for_all_that_users_do() {
     }
     let (_, text) = node.call(Method::GET, &here, None).await;
     assert_eq!(serde_json::from_str::<Share>(&text).unwrap(), shared(HERE, ShareState::Complete));
-    let (_, text) = node.call(Method::GET, &path(&coming, "/files"), None).await;
+    let (_, text) = node.call(Method::GET, &path(&asking, "/files"), None).await;
     assert_eq!(text, "[]", "what is not known to be in it");
     let (_, text) = node.call(Method::POST, "/api/v1/store/gc", None).await;
     assert_eq!(text, r#"{"freed_bytes":0}"#);
@@ -163,7 +175,7 @@ async fn files_have_calls_for_all_that_users_do() {
 #[tokio::test]
 async fn shares_are_listed_by_how_far_they_are_and_alike_under_the_names_that_others_know() {
     let node = Fixture::start().await;
-    for (query, expected) in [("", all()), ("?state=asking", all()[1..].to_vec()), ("?state=failed", Vec::new())] {
+    for (query, expected) in [("", all()), ("?state=asking", all()[2..].to_vec()), ("?state=failed", Vec::new())] {
         let (_, text) = node.call(Method::GET, &format!("/api/v1/files{query}"), None).await;
         assert_eq!(serde_json::from_str::<Vec<Share>>(&text).unwrap(), expected, "{query}");
     }

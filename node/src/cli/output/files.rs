@@ -1,6 +1,6 @@
 //! Files that are shared and fetched, for people to read. Names and paths of shares are chosen by whoever made them.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::BTreeMap;
 
 use super::{duration, one_line, plural};
 use crate::{
@@ -120,7 +120,7 @@ pub fn below(files: &[ShareFile], peers: &[SharePeer], names: &Names, for_s: u64
 }
 
 fn more(count: usize, shown: usize, thing: &str) -> Option<String> {
-    (count > shown).then(|| format!("  and {} more", plural((count - shown) as u64, thing)))
+    (count > shown).then(|| format!("  and {}", plural((count - shown) as u64, &format!("more {thing}"))))
 }
 
 fn file(file: &ShareFile) -> String {
@@ -178,13 +178,7 @@ impl Told {
             let what = if before == ShareState::Changed { "is what it was again" } else { "is complete" };
             return Some(format!("* {} {what}: {}", name(share), place(share)));
         }
-        let before = match self.under_way.entry(share.root.clone()) {
-            Entry::Occupied(mut before) => Some(before.insert(share.state)),
-            Entry::Vacant(none) => {
-                none.insert(share.state);
-                None
-            }
-        };
+        let before = self.under_way.insert(share.root.clone(), share.state);
         let is_told = match share.state {
             ShareState::Failed | ShareState::Changed => true,
             // By a full disk, not by the user.
