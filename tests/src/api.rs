@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use futures::StreamExt;
 use node::model::{DirectMessage, Member, Message, NodeEvent, Status};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, task::JoinHandle};
@@ -218,7 +218,7 @@ async fn read<T: DeserializeOwned>(answer: reqwest::Result<Response>) -> Result<
     let answer = answer.map_err(|error| error.to_string())?;
     let status = answer.status();
     let text = answer.text().await.map_err(|error| error.to_string())?;
-    if status != StatusCode::OK && status != StatusCode::CREATED {
+    if !status.is_success() {
         return Err(format!("{status}: {text}"));
     }
     serde_json::from_str(&text).map_err(|error| format!("{error} in {text:?}"))

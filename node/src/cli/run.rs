@@ -26,7 +26,10 @@ use crate::{
     clock::SystemClock,
     config::{Config, DEFAULT_API, Options},
     data_dir::{DataDir, Place, Runtime},
-    files::vault::{DiskVault, Vault},
+    files::{
+        RealPlatter,
+        vault::{DiskVault, Vault},
+    },
     handle::Handle,
     identity,
     model::{NodeEvent, Status},
@@ -73,10 +76,11 @@ pub fn run(options: Options, config_file: Option<PathBuf>, json: bool) -> Result
     };
     let config = options.check().map_err(Failure::usage)?;
     let log_filter = logging::filter(config.log.as_deref())?;
+    let umask;
     #[cfg(unix)]
     {
-        // Everything in the data directory is the user's own business, the database included.
-        rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+        // Everything in the data directory is the user's own business, the database included; what is fetched is as the user wants it.
+        umask = rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO).bits();
         raise_file_limit();
     }
     let with_prompt = !json && io::stdin().is_terminal() && io::stdout().is_terminal();
@@ -88,7 +92,7 @@ pub fn run(options: Options, config_file: Option<PathBuf>, json: bool) -> Result
     let result = runtime.block_on(async {
         let mut signals = Signals::listen(with_prompt).map_err(Failure::failed)?;
         let running = tokio::select! {
-            running = start(config, data) => running?,
+            running = start(config, data, RealPlatter { umask }) => running?,
             () = signals.next() => return Ok(()),
         };
         let (running, reports) = running;
@@ -124,7 +128,7 @@ struct Running {
     warnings: Vec<String>,
 }
 
-async fn start(config: Config, data: DataDir) -> Result<(Running, Reports), Failure> {
+async fn start(config: Config, data: DataDir, disk: RealPlatter) -> Result<(Running, Reports), Failure> {
     let keypair = identity::load_or_create(data.path()).map_err(Failure::failed)?;
     let token = Token::load_or_create(data.path()).map_err(Failure::failed)?;
     let listener = bind_api(config.api).await?;
@@ -137,7 +141,8 @@ async fn start(config: Config, data: DataDir) -> Result<(Running, Reports), Fail
             place.display()
         ));
     }
-    let vault = DiskVault::open(&data.path().join(SHARES), Arc::clone(&opened.store)).map_err(Failure::failed)?;
+    let vault = DiskVault::open_on(&data.path().join(SHARES), Arc::clone(&opened.store), Arc::new(disk));
+    let vault = vault.map_err(Failure::failed)?;
     let parts = parts(keypair, config, &data, opened, Arc::new(vault))?;
     let mut registry = Registry::with_prefix("starling");
     let handle = swarm::start_measured(parts, &mut registry).await.map_err(|error| match error {

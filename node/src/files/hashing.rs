@@ -138,6 +138,8 @@ struct Done {
 /// # Errors
 /// [`HashError`] of the first file that cannot be hashed.
 pub fn hash_files(files: &[PathBuf], progress: &Progress) -> Result<Vec<(Stamp, Layer)>, HashError> {
+    let sizes = files.iter().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len());
+    progress.add(0, sizes.sum());
     let work = Work {
         files,
         queue: Mutex::new(Queue { files, next: 0, current: None }),
@@ -192,9 +194,6 @@ impl Work<'_> {
         }
         let mut done = lock(&self.done[*index]);
         let (chunks, at) = (chunk_count(len), *first as usize);
-        if *first == 0 {
-            self.progress.total_bytes.fetch_add(len, Ordering::Relaxed);
-        }
         done.hashes.resize(chunks as usize, Hash::default());
         done.hashes[at..at + hashes.len()].copy_from_slice(&hashes);
         done.hashed += hashes.len() as u64;

@@ -158,7 +158,7 @@ impl Partial {
             is_folder: matches!(shape, Shape::Folder(_)),
             selected,
             open: Arc::new(OpenFiles::new(MAX_OPEN_FILES)),
-            disk: Arc::new(RealPlatter),
+            disk: Arc::new(RealPlatter::default()),
             unsynced: Mutex::default(),
         })
     }

@@ -38,7 +38,7 @@ async fn share(handle: &Handle, path: &Path) -> Share {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, done).await.expect("it is hashed")
+    tokio::time::timeout(PATIENCE, done).await.unwrap()
 }
 
 /// Begins to fetch what a text means, and waits until it is complete.

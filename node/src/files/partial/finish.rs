@@ -2,9 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File, Permissions},
-    io,
-    os::unix::fs::PermissionsExt,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -31,23 +29,25 @@ impl Partial {
         Ok(self.target.clone())
     }
 
-    /// Makes what no block makes, durably: empty files and directories, and what can be run.
+    /// Makes what no block makes, durably: empty files and directories, and who may use what.
     fn complete(&self) -> Result<(), PartialError> {
         for directory in &self.empty {
             fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
         }
         let (mut directories, mut files) = (BTreeSet::new(), Vec::new());
         for (index, entry) in self.selected() {
-            if entry.size == 0 || entry.executable {
-                let file = self.file(index)?;
-                if entry.executable {
-                    run_by_owner(&file).map_err(|error| failed(&entry.place, error))?;
-                }
-                files.push(index);
+            if entry.size == 0 {
+                self.file(index)?;
             }
+            let mode = if entry.executable { 0o777 } else { 0o666 };
+            self.disk.hand_over(&entry.place, mode).map_err(|error| failed(&entry.place, error))?;
+            files.push(index);
             directories.extend(entry.place.ancestors().skip(1).take_while(|place| place.starts_with(&self.part)));
         }
         directories.extend(self.empty.iter().map(PathBuf::as_path));
+        for directory in &directories {
+            self.disk.hand_over(directory, 0o777).map_err(|error| failed(directory, error))?;
+        }
         if files.len() + directories.len() > MAX_SYNCED_ALONE {
             return self.disk.sync_everything(&self.part).map_err(|error| failed(&self.part, error));
         }
@@ -80,10 +80,4 @@ impl Partial {
             _ => Ok(()),
         }
     }
-}
-
-/// Lets its owner, and whoever may read it, run a file.
-fn run_by_owner(file: &File) -> io::Result<()> {
-    let mode = file.metadata()?.permissions().mode();
-    file.set_permissions(Permissions::from_mode(mode | ((mode & 0o444) >> 2)))
 }

@@ -29,7 +29,7 @@ impl DiskVault {
     /// # Errors
     /// [`VaultError::Io`].
     pub fn open(directory: &Path, store: Arc<dyn Store>) -> Result<Self, VaultError> {
-        Self::open_on(directory, store, Arc::new(RealPlatter))
+        Self::open_on(directory, store, Arc::new(RealPlatter::default()))
     }
 
     /// The same, with another disk under what is fetched.
