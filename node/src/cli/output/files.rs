@@ -28,9 +28,9 @@ pub fn short_root(share: &Share) -> String {
     one_line(&share.root.chars().take(SHORT_DIGITS).collect::<String>())
 }
 
-/// What a share is called.
+/// What a share is called. One whose name is not known yet the node calls by its root.
 pub fn name(share: &Share) -> String {
-    one_line(&share.name)
+    if share.name == share.root { format!("{}…", short_root(share)) } else { one_line(&share.name) }
 }
 
 /// Where it is.
@@ -266,6 +266,12 @@ mod tests {
             line,
             "abcd1200  murmuration.mp4  2.0 KiB, 2 peers, 1.0 KiB given, 0 B/s  /home/ada/murmuration.mp4"
         );
+    }
+
+    #[test]
+    fn a_share_without_a_name_is_not_told_by_a_line_of_digits() {
+        let share = sample(ShareState::Asking);
+        assert_eq!(name(&Share { name: share.root.clone(), ..share }), "abcd1200…");
     }
 
     #[test]
