@@ -318,7 +318,7 @@ mod tests {
         fn whatever_a_share_is_called_is_safe_on_a_terminal_and_stays_on_its_line(text in any::<String>()) {
             for state in STATES {
                 let share = Share {
-                    name: text.clone(), reason: Some(text.clone()), place: Some(text.clone()), root: text.clone(),
+                    name: text.clone(), reason: Some(text.clone()), place: Some(text.clone()), root: format!("{text}0"),
                     ..sample(state)
                 };
                 let prompt = Told::default().notice(&NodeEvent::Share(Box::new(share.clone())));
