@@ -313,9 +313,15 @@ mod tests {
         assert_eq!(told.notice(&NodeEvent::Share(Box::new(sample(ShareState::Complete)))), None, "it is another");
     }
 
+    /// Text with more than its share of characters that drive a terminal.
+    fn hostile() -> impl Strategy<Value = String> {
+        let bad = prop::sample::select(vec!['\u{1b}', '\u{9b}', '\n', '\r', '\t', '\u{202e}', '\u{2028}']);
+        prop::collection::vec(prop_oneof![any::<char>(), bad], 0..12).prop_map(String::from_iter)
+    }
+
     proptest! {
         #[test]
-        fn whatever_a_share_is_called_is_safe_on_a_terminal_and_stays_on_its_line(text in any::<String>()) {
+        fn whatever_a_share_is_called_is_safe_on_a_terminal_and_stays_on_its_line(text in hostile()) {
             for state in STATES {
                 let share = Share {
                     name: text.clone(), reason: Some(text.clone()), place: Some(text.clone()), root: format!("{text}0"),
