@@ -279,7 +279,7 @@ mod tests {
     use crate::{
         api::tests::{
             Fixture,
-            files::{ASKING, COMING, HERE},
+            files::{ASKING, COMING, HERE, STUCK},
         },
         cli::output::files::sample,
     };
@@ -347,6 +347,8 @@ mod tests {
         assert!(paused.to_string().contains("node transfers resume 08080808"), "{paused}");
         let forgotten = interrupt(&client, &ASKING.to_string()).await.unwrap_err();
         assert!(forgotten.code() == 130 && forgotten.to_string().contains("nothing"), "{forgotten}");
+        let stuck = interrupt(&client, &STUCK.to_string()).await.unwrap_err();
+        assert_eq!(stuck.to_string(), "broken", "it is to be forgotten at the node");
         let complete = interrupt(&client, &HERE.to_string()).await.unwrap();
         assert_eq!(complete.state, ShareState::Complete, "it came before it could be paused");
         assert_eq!(interrupt(&client, &BlobId([9; 32]).to_string()).await.unwrap_err().code(), 1);

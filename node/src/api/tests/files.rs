@@ -18,6 +18,9 @@ pub(crate) const COMING: BlobId = BlobId([8; 32]);
 /// It is not known what is in it.
 pub(crate) const ASKING: BlobId = BlobId([6; 32]);
 
+/// The same, and it cannot be forgotten.
+pub(crate) const STUCK: BlobId = BlobId([5; 32]);
+
 fn shared(root: BlobId, state: ShareState) -> Share {
     Share {
         root: root.to_string(),
@@ -45,7 +48,12 @@ fn shared(root: BlobId, state: ShareState) -> Share {
 }
 
 fn all() -> Vec<Share> {
-    let states = [(HERE, ShareState::Complete), (COMING, ShareState::Fetching), (ASKING, ShareState::Asking)];
+    let states = [
+        (HERE, ShareState::Complete),
+        (COMING, ShareState::Fetching),
+        (ASKING, ShareState::Asking),
+        (STUCK, ShareState::Asking),
+    ];
     states.map(|(root, state)| shared(root, state)).to_vec()
 }
 
@@ -125,6 +133,7 @@ pub(super) fn answer(command: shares::Command) {
         Asked::Peers(root, answer) => drop(answer.send(known(root).map(|_| vec![peer]))),
         Asked::Have(root, answer) => drop(answer.send(known(root).map(|_| (root != ASKING).then_some(have)))),
         Asked::Pause(root, to_pause, answer) => drop(answer.send(paused(root, to_pause))),
+        Asked::Forget(STUCK, answer) => drop(answer.send(Err(ShareError::Disk("broken".into()).into()))),
         Asked::Forget(root, answer) => drop(answer.send(known(root).map(drop))),
         Asked::Limit(None, up, down, answer) => drop(answer.send(repeated((up, down)))),
         Asked::Limit(Some(root), .., answer) => drop(answer.send(known(root).map(drop))),

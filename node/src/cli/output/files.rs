@@ -28,9 +28,9 @@ pub fn short_root(share: &Share) -> String {
     one_line(&share.root.chars().take(SHORT_DIGITS).collect::<String>())
 }
 
-/// What a share is called.
+/// What a share is called. One whose name is not known yet the node calls by its root.
 pub fn name(share: &Share) -> String {
-    one_line(&share.name)
+    if share.name == share.root { format!("{}…", short_root(share)) } else { one_line(&share.name) }
 }
 
 /// Where it is.
@@ -269,6 +269,12 @@ mod tests {
     }
 
     #[test]
+    fn a_share_without_a_name_is_not_told_by_a_line_of_digits() {
+        let share = sample(ShareState::Asking);
+        assert_eq!(name(&Share { name: share.root.clone(), ..share }), "abcd1200…");
+    }
+
+    #[test]
     fn files_under_way_and_peers_are_shown_up_to_a_number() {
         let files: Vec<ShareFile> =
             (0..9).map(|n| of_file(&format!("f{n}"), if n == 0 { 1_024 } else { 256 })).collect();
@@ -307,12 +313,18 @@ mod tests {
         assert_eq!(told.notice(&NodeEvent::Share(Box::new(sample(ShareState::Complete)))), None, "it is another");
     }
 
+    /// Text with more than its share of characters that drive a terminal.
+    fn hostile() -> impl Strategy<Value = String> {
+        let bad = prop::sample::select(vec!['\u{1b}', '\u{9b}', '\n', '\r', '\t', '\u{202e}', '\u{2028}']);
+        prop::collection::vec(prop_oneof![any::<char>(), bad], 0..12).prop_map(String::from_iter)
+    }
+
     proptest! {
         #[test]
-        fn whatever_a_share_is_called_is_safe_on_a_terminal_and_stays_on_its_line(text in any::<String>()) {
+        fn whatever_a_share_is_called_is_safe_on_a_terminal_and_stays_on_its_line(text in hostile()) {
             for state in STATES {
                 let share = Share {
-                    name: text.clone(), reason: Some(text.clone()), place: Some(text.clone()), root: text.clone(),
+                    name: text.clone(), reason: Some(text.clone()), place: Some(text.clone()), root: format!("{text}0"),
                     ..sample(state)
                 };
                 let prompt = Told::default().notice(&NodeEvent::Share(Box::new(share.clone())));
