@@ -317,7 +317,9 @@ impl Core {
     /// See [`super::Vault::pause`].
     pub fn pause(&self, id: BlobId, paused: bool) -> Result<(), VaultError> {
         let share = self.find(id)?;
-        let _alone = alone(&share.alone);
+        // Not alone: nobody has to wait for it.
+        let _together = together(&share.alone);
+        let _syncing = lock(&share.syncing);
         let before = share.record()?;
         let Way::Parts(fetch) = &before.way else { return Err(VaultError::Unknown) };
         let way = Way::Parts(Fetch { paused, ..fetch.clone() });

@@ -3,7 +3,7 @@
 //! | lock | who takes it |
 //! |---|---|
 //! | `Share::alone` | alone: who begins, imports, finishes, forgets; together with others: who reads, writes, syncs |
-//! | `Share::syncing` | who changes which blocks are durable |
+//! | `Share::syncing` | who changes which blocks are durable, or whether it pauses |
 //! | `Share::open` | who opens it, so that there is one [`Open`] at a time |
 //! | `Share::state` | for moments only |
 //! | `Core::entering` | who adds a share, until that is durable |

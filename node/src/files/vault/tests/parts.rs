@@ -159,6 +159,9 @@ async fn files_that_are_wanted_later_are_fetched_though_their_block_was_had() {
     source.fetch(&vault, [block]).await;
     let held = vault.begin(source.outline.clone(), select(one)).await.unwrap();
     assert_eq!(parts(&held).0.len(), 1);
+    // Left of another time, and as long as it should be.
+    let part = home.place(&format!("target.{}.part", &source.id().to_string()[..16]));
+    fs::write(part.join("many/41"), bytes(41 * 400, 0)).unwrap();
     let held = vault.begin(source.outline.clone(), select(other)).await.unwrap();
     assert_eq!((parts(&held).0.len(), parts(&held).1.len()), (0, 1));
     assert_eq!(only(&home.vault()).await, held);
