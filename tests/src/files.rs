@@ -106,8 +106,9 @@ impl Api {
     ///
     /// # Errors
     /// The answer, if it was not that.
-    pub async fn limit(&self, limits: TransferLimits) -> Result<TransferLimits, String> {
-        self.send(Method::PUT, "limits", &json!(limits)).await
+    pub async fn limit(&self, limits: TransferLimits) -> Result<(), String> {
+        let answer = self.request(Method::PUT, "limits").json(&limits).send().await;
+        answer.and_then(reqwest::Response::error_for_status).map(drop).map_err(|error| error.to_string())
     }
 }
 

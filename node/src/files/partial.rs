@@ -143,7 +143,9 @@ impl Partial {
                 let entry = |(path, file): (&proto::blob::path::RelativePath, &proto::blob::manifest::FileEntry)| {
                     Entry { place: below(path.as_str()), size: file.size, executable: file.executable }
                 };
-                let directories = manifest.entries().iter().filter(|entry| entry.node == Node::EmptyDirectory);
+                // Who selects files wants nothing beside them.
+                let is_empty = |node: &Node| *node == Node::EmptyDirectory && selected.is_none();
+                let directories = manifest.entries().iter().filter(|entry| is_empty(&entry.node));
                 let empty = directories.map(|entry| below(entry.path.as_str())).collect();
                 (manifest.files().map(entry).collect(), empty)
             }

@@ -13,7 +13,7 @@ use super::{MIB, Places, get, start};
 #[tokio::test]
 async fn a_file_arrives_from_one_seeder_then_from_four_then_eight_get_it_at_once() {
     let places = Places::new();
-    let source = places.file("file.bin", 20 * MIB + 12_345);
+    let source = places.file("file.bin", 6 * MIB + 12_345);
     let first = start("first", &[]).await;
     let share = first.api().share(&source).await.unwrap();
     let mut nodes = vec![first];
