@@ -11,6 +11,7 @@
 //! | [`hostile`] | hosts that do not keep to the protocol |
 //! | [`cores`] | the same with the state machines of `proto` alone, for very many hosts |
 //! | [`progress`], [`memo`] | how far a run is; signatures that were checked once |
+//! | `truth` | what is in the files that are shared |
 //! | [`report`] | what a run leaves: figures, checks, charts |
 //! | [`Sim`] | a scenario put together in a few calls, for tests |
 //! | [`cli`] | the program `sim` |
@@ -32,6 +33,7 @@ mod random;
 pub mod report;
 pub mod scenario;
 mod trace;
+mod truth;
 pub mod world;
 
 pub use builder::{Sim, group};

@@ -9,7 +9,7 @@ use libp2p::{
     request_response::{self, ProtocolSupport},
     swarm::NetworkBehaviour,
 };
-use proto::{call, direct::message, event::MAX_EVENT_BYTES, live};
+use proto::{call, direct::message, event::MAX_EVENT_BYTES, live, transfer};
 
 use super::{StartError, codec::Bytes};
 
@@ -34,6 +34,12 @@ const OPEN_S: u64 = 60;
 /// The nodes' protocol of letters.
 const LETTERS: StreamProtocol = StreamProtocol::new("/starling/direct/1");
 
+/// The nodes' protocol of questions about shares.
+const SHARES: StreamProtocol = StreamProtocol::new("/starling/share/1");
+
+/// The nodes' protocol of blocks.
+pub const LANES: StreamProtocol = StreamProtocol::new("/starling/block/1");
+
 /// All protocols of a node.
 #[derive(NetworkBehaviour)]
 pub struct Behaviour {
@@ -47,6 +53,10 @@ pub struct Behaviour {
     pub questions: request_response::Behaviour<Bytes>,
     /// About letters.
     pub letters: request_response::Behaviour<Bytes>,
+    /// About shares.
+    pub shares: request_response::Behaviour<Bytes>,
+    /// Blocks of shares.
+    pub lanes: libp2p_stream::Behaviour,
 }
 
 /// libp2p refused a configuration.
@@ -67,6 +77,7 @@ pub fn behaviour(keypair: &Keypair) -> Result<Behaviour, StartError> {
     };
     let channels = Bytes { question: call::MAX_QUESTION_BYTES, answer: call::MAX_ANSWER_BYTES };
     let letters = Bytes { question: message::MAX_QUESTION_BYTES, answer: message::MAX_ANSWER_BYTES };
+    let (question, answer) = (transfer::message::MAX_QUESTION_BYTES, transfer::message::MAX_ANSWER_BYTES);
     Ok(Behaviour {
         identify: identify::Behaviour::new(identify),
         ping: ping::Behaviour::default(),
@@ -74,6 +85,8 @@ pub fn behaviour(keypair: &Keypair) -> Result<Behaviour, StartError> {
         gossip: gossip()?,
         questions: asked(QUESTIONS, channels),
         letters: asked(LETTERS, letters),
+        shares: asked(SHARES, Bytes { question, answer }),
+        lanes: libp2p_stream::Behaviour::new(),
     })
 }
 

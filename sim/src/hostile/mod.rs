@@ -11,6 +11,7 @@
 //! | eclipse | `eclipse` | connects to one target, again and again; passes nothing on; claims to know nothing new, or is silent | the same, before |
 //! | withhold | `withhold` | passes nothing on and lets whoever asks wait | the same, before |
 //! | lying-mailbox | `mailbox` | volunteers as a mailbox, and lies about what it keeps | the same |
+//! | lying-seeder | `seeder` | says that it has a file; gives wrong bytes or hashes, nothing, or far too slowly | the same |
 //! | sybil-key | `sybil` | lies next to a room's key in Kademlia; forgets who provides it and names only others of its kind | the same |
 //!
 //! | file | what all have in common |
@@ -28,6 +29,7 @@ mod eclipse;
 mod forge;
 mod mailbox;
 mod peer;
+mod seeder;
 mod spam;
 mod sybil;
 #[cfg(test)]
@@ -36,14 +38,16 @@ mod withhold;
 
 use std::sync::Arc;
 
-use libp2p::{Multiaddr, identity::Keypair};
+use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use node::{clock::Clock, spawn::Spawn};
 use rand_chacha::ChaCha8Rng;
 
+pub use self::behaviour::LANES;
 use self::peer::{Peer, Trick};
 use crate::{
     net::{Host, Network},
-    scenario::{Hostile, Lie},
+    scenario::{Fault, Hostile, Lie},
+    truth::Truth,
 };
 
 /// What a hostile host is made of.
@@ -62,6 +66,10 @@ pub struct Parts {
     pub bootstrap: Vec<Multiaddr>,
     /// Whom it goes for, if anybody in particular: then it joins through nobody else.
     pub targets: Vec<Multiaddr>,
+    /// The file about which it lies, if it lies about one.
+    pub truth: Option<Arc<Truth>>,
+    /// Is told who asks it for each block of it.
+    pub asked: Arc<dyn Fn(PeerId) + Send + Sync>,
     /// Its clock, whose monotonic time counts from the start of the run.
     pub clock: Arc<dyn Clock>,
     /// Seeds what it does at random.
@@ -77,6 +85,9 @@ pub enum StartError {
     /// A room's name cannot be used.
     #[error("'{0}' cannot be the name of a room; change the scenario")]
     Room(String),
+    /// There is no such file.
+    #[error("nobody shares '{0}'; change the scenario")]
+    File(String),
     /// libp2p refused a configuration: a bug.
     #[error("libp2p refused {what}: {reason}; please report it")]
     Refused {
@@ -94,6 +105,7 @@ pub enum StartError {
 pub fn start(parts: Parts, spawn: Arc<dyn Spawn>) -> Result<(), StartError> {
     let kind = parts.kind.clone();
     let (number, seed) = (parts.number, parts.seed);
+    let (truth, asked) = (parts.truth.clone(), Arc::clone(&parts.asked));
     let mut peer = Peer::new(parts, &spawn)?;
     let trick: Box<dyn Trick> = match kind {
         Hostile::Spam { rate_per_s } => Box::new(spam::Spam::new(&mut peer, number, rate_per_s)),
@@ -105,6 +117,11 @@ pub fn start(parts: Parts, spawn: Arc<dyn Spawn>) -> Result<(), StartError> {
             // Of many seeds, each tells another story.
             let lie = lie.unwrap_or(Lie::ALL[usize::from(seed[0]) % Lie::ALL.len()]);
             Box::new(mailbox::LyingMailbox::new(peer.now(), lie))
+        }
+        Hostile::LyingSeeder { file, fault } => {
+            let fault = fault.unwrap_or(Fault::ALL[usize::from(seed[0]) % Fault::ALL.len()]);
+            let truth = truth.ok_or(StartError::File(file))?;
+            Box::new(seeder::LyingSeeder::new(peer.now(), truth, fault, asked))
         }
         Hostile::SybilKey { room } => Box::new(sybil::Sybil::new(&room)?),
     };

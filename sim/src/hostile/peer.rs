@@ -6,6 +6,7 @@
 //! | whether to pass on a gossip message | messages are passed on unseen |
 //! | what to answer to a question | "not now", as a node does that has too much to do |
 //! | what to answer to a question about letters | that it is no mailbox |
+//! | what to answer to a question about files, and what to do with a stream for blocks | that it has none; it is closed |
 //! | whom to name to others in Kademlia | all who identify themselves |
 //!
 //! It looks for further peers in Kademlia and dials them, until it has [`NEIGHBOURS`]; those that it goes for it dials whenever they
@@ -17,9 +18,9 @@ use std::{
     time::Duration,
 };
 
-use futures::StreamExt;
+use futures::{StreamExt, future::BoxFuture};
 use libp2p::{
-    Multiaddr, PeerId, Swarm, gossipsub, identify,
+    Multiaddr, PeerId, Stream, Swarm, gossipsub, identify,
     kad::{self, QueryResult},
     multiaddr::Protocol,
     request_response::{self, Message, ResponseChannel},
@@ -34,6 +35,7 @@ use proto::{
     live::Live,
     signature::Signer,
     time::Now,
+    transfer::message::{MAX_QUESTION_BYTES as MAX_SHARE_QUESTION_BYTES, ShareAnswer, ShareQuestion},
     wire,
 };
 use rand::{RngExt, SeedableRng, seq::IteratorRandom};
@@ -43,7 +45,7 @@ use tokio::time::Instant;
 use super::{
     Parts, StartError,
     author::Log,
-    behaviour::{Behaviour, BehaviourEvent, behaviour, refused},
+    behaviour::{Behaviour, BehaviourEvent, LANES, behaviour, refused},
 };
 
 /// Connected peers from which on it dials no further ones.
@@ -99,6 +101,25 @@ pub trait Trick: Send {
         })
     }
 
+    /// What is answered to a question about files.
+    fn answer_share(&mut self, question: ShareQuestion) -> ShareAnswer {
+        match question {
+            ShareQuestion::Meet { .. } => ShareAnswer::Unknown,
+            ShareQuestion::Layer { .. } => ShareAnswer::Lacks,
+            ShareQuestion::Tell { .. } => ShareAnswer::Noted,
+        }
+    }
+
+    /// What is done with a stream on which a peer asks for blocks; it is closed if that is nothing.
+    fn lane(&mut self, _from: PeerId, _lane: Stream) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+
+    /// Whether it is gone.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// Whether a peer that identified itself is named to those who ask for peers near a key.
     fn names(&self, _peer: &PeerId) -> bool {
         true
@@ -122,6 +143,7 @@ pub struct Peer {
     targets: Vec<PeerId>,
     /// Questions without an answer, oldest first.
     open: VecDeque<ResponseChannel<Vec<u8>>>,
+    spawn: Arc<dyn Spawn>,
     looks: u64,
 }
 
@@ -157,15 +179,18 @@ impl Peer {
             known: through.iter().filter_map(with_peer).collect(),
             targets: parts.targets.iter().filter_map(with_peer).map(|(peer, _)| peer).collect(),
             open: VecDeque::new(),
+            spawn: Arc::clone(spawn),
             looks: 0,
         })
     }
 
-    /// Runs forever.
+    /// Runs until it is gone, which most never are.
     pub async fn run(mut self, mut trick: Box<dyn Trick>) {
+        // `Err` when somebody else takes them, which nobody does.
+        let Ok(mut lanes) = self.swarm.behaviour().lanes.new_control().accept(LANES) else { return };
         let period = Duration::from_millis(trick.period_ms());
         let (mut act_at, mut dial_at) = (Instant::now() + period, Instant::now());
-        loop {
+        while !trick.is_over() {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(act_at) => {
@@ -175,6 +200,11 @@ impl Peer {
                 () = tokio::time::sleep_until(dial_at) => {
                     dial_at += Duration::from_millis(DIAL_MS);
                     self.look();
+                }
+                Some((from, lane)) = lanes.next() => {
+                    if let Some(serve) = trick.lane(from, lane) {
+                        self.spawn.spawn(serve);
+                    }
                 }
                 event = self.swarm.select_next_some() => self.event(&mut *trick, event),
             }
@@ -289,6 +319,15 @@ impl Peer {
                 message: Message::Request { request, channel, .. },
                 ..
             })) => self.asked_about_letters(trick, peer, &request, channel),
+            SwarmEvent::Behaviour(BehaviourEvent::Shares(request_response::Event::Message {
+                message: Message::Request { request, channel, .. },
+                ..
+            })) => {
+                let question = wire::decode::<ShareQuestion, MAX_SHARE_QUESTION_BYTES>(&request);
+                let Ok(answer) = question.map(|question| trick.answer_share(question)) else { return };
+                // `Err` when the asker has gone.
+                let _ = self.swarm.behaviour_mut().shares.send_response(channel, wire::encode(&answer));
+            }
             _ => {}
         }
     }

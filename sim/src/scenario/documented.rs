@@ -10,7 +10,7 @@ use crate::report::FIGURES;
 const DOCUMENT: &str = include_str!("../../../docs/SCENARIOS.md");
 
 /// Keys whose values are words of the language.
-const WORDS: &[&str] = &["level", "kind", "do", "how", "lie"];
+const WORDS: &[&str] = &["level", "kind", "do", "how", "lie", "fault"];
 
 fn churn(session_s: Distribution) -> Option<Churn> {
     Some(Churn { session_s, gap_s: session_s, crash: 0.5, power_cut: 0.5, from_s: 1 })
@@ -58,6 +58,8 @@ fn groups() -> Vec<Group> {
     ];
     let lying = |lie| group(NatKind::None, Distribution::Fixed { s: 1.0 }, Hostile::LyingMailbox { lie: Some(lie) });
     groups.extend(Lie::ALL.map(lying));
+    let seeding = |fault| Hostile::LyingSeeder { file: text(), fault: Some(fault) };
+    groups.extend(Fault::ALL.map(|fault| group(NatKind::None, Distribution::Fixed { s: 1.0 }, seeding(fault))));
     groups
 }
 
@@ -87,6 +89,15 @@ fn everything(level: Level) -> Scenario {
         from_s: 1,
         until_s: Some(2),
     };
+    let file = Sharing {
+        name: "a".into(),
+        size_mib: 1,
+        seeders: "a".into(),
+        getters: "b".into(),
+        at_s: 1,
+        over_s: 1,
+        by_root: 0.5,
+    };
     let lookups = Lookups { keys: 1, providers: 1, rate_per_s: 1.0, from_s: 1 };
     Scenario {
         name: "a".into(),
@@ -98,7 +109,7 @@ fn everything(level: Level) -> Scenario {
         network: Network { regions: vec![], latency_ms: vec![vec![]], jitter: 0.1, loss: 0.1, queue_ms: 1 },
         node: NodeSettings::default(),
         groups: groups(),
-        workload: Workload { chat: vec![chat], direct: vec![direct], lookups: Some(lookups) },
+        workload: Workload { chat: vec![chat], direct: vec![direct], file: vec![file], lookups: Some(lookups) },
         events: events(),
         invariants: Invariants { converge_s: 1, deliver_s: 1 },
         checks: vec![Check { figure: "said".into(), at_least: Some(1.0), at_most: Some(1.0) }],

@@ -208,6 +208,40 @@ pub enum Hostile {
         #[serde(skip_serializing_if = "Option::is_none")]
         lie: Option<Lie>,
     },
+    /// Says that it has a file, and gives something else.
+    LyingSeeder {
+        /// The file, by its name in the workload.
+        file: String,
+        /// What it does; drawn for each host whenever it starts, if left out.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fault: Option<Fault>,
+    },
+}
+
+/// What a seeder does that lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// Changes a byte of each block.
+    WrongBytes,
+    /// Changes a hash of each part of the file's layer.
+    WrongHashes,
+    /// Says of each block that is asked for that it lacks it.
+    Lacks,
+    /// Takes questions for blocks, and never answers.
+    Stall,
+    /// Sends a byte a second.
+    Trickle,
+    /// Is gone after two blocks, and does not come back.
+    Vanish,
+    /// Sends what nobody asked for.
+    Babble,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::WrongBytes, Self::WrongHashes, Self::Lacks, Self::Stall, Self::Trickle, Self::Vanish, Self::Babble];
 }
 
 /// What a mailbox does that lies.

@@ -101,6 +101,9 @@ pub struct Workload {
     /// Direct messages.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub direct: Vec<Direct>,
+    /// Files that some share and others fetch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub file: Vec<Sharing>,
     /// Provide and find keys in Kademlia.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lookups: Option<Lookups>,
@@ -152,6 +155,28 @@ pub struct Direct {
     /// Second after which nothing is written; the start of settling, if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_s: Option<u64>,
+}
+
+/// A file that the hosts of one group share, and those of another fetch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sharing {
+    /// What it is called.
+    pub name: String,
+    /// Its size, in mebibytes.
+    pub size_mib: u64,
+    /// The group whose hosts have it, from their arrival on.
+    pub seeders: String,
+    /// The group whose hosts fetch it.
+    pub getters: String,
+    /// Second at which the first asks for it.
+    pub at_s: u64,
+    /// Seconds until the last has asked for it, evenly; 0 is a flash crowd.
+    #[serde(default)]
+    pub over_s: u64,
+    /// Share of those who fetch it that know its root alone. The others have a link, which tells its size and where seeders are.
+    #[serde(default)]
+    pub by_root: f64,
 }
 
 /// Kademlia: random hosts provide keys, and other random hosts look for their providers.

@@ -16,7 +16,7 @@ use toml::{
 };
 
 use super::{
-    Chat, Check, Direct, Event, Group, Override, Scenario,
+    Chat, Check, Direct, Event, Group, Override, Scenario, Sharing,
     check::{self, Finding, Step},
     error::{MAX_PROBLEMS, Place, Problem, ScenarioError},
     wording,
@@ -95,6 +95,7 @@ fn in_a_list(document: &Spanned<DeValue<'_>>) -> Option<(Range<usize>, String)> 
         .or_else(|| misread::<Check>(list("check")))
         .or_else(|| misread::<Chat>(in_workload("chat")))
         .or_else(|| misread::<Direct>(in_workload("direct")))
+        .or_else(|| misread::<Sharing>(in_workload("file")))
 }
 
 fn misread<'i, T: Deserialize<'i>>(list: Option<&Spanned<DeValue<'i>>>) -> Option<(Range<usize>, String)> {

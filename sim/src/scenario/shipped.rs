@@ -36,6 +36,8 @@ const SHIPPED: &[Shipped] = shipped![
     "forgers",
     "mailbox",
     "direct-churn",
+    "flash-crowd-file",
+    "lying-seeders",
     "mixed",
     "cores-100k",
 ];
@@ -104,6 +106,6 @@ mod tests {
             assert_eq!(scenario.level, Level::Nodes);
             attacks += 1;
         }
-        assert_eq!(attacks, 7);
+        assert_eq!(attacks, 8);
     }
 }

@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use super::{Distribution, Ending, Event, Hostile, Lie, What};
+use super::{Distribution, Ending, Event, Fault, Hostile, Lie, What};
 
 /// A key that is missing, or that belongs to another kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -112,6 +112,8 @@ pub struct HostileKeys {
     from_s: Option<u64>,
     room: Option<String>,
     lie: Option<Lie>,
+    file: Option<String>,
+    fault: Option<Fault>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -124,6 +126,7 @@ enum HostileKind {
     Withhold,
     SybilKey,
     LyingMailbox,
+    LyingSeeder,
 }
 
 impl TryFrom<HostileKeys> for Hostile {
@@ -138,6 +141,7 @@ impl TryFrom<HostileKeys> for Hostile {
             HostileKind::Withhold => "withhold",
             HostileKind::SybilKey => "sybil-key",
             HostileKind::LyingMailbox => "lying-mailbox",
+            HostileKind::LyingSeeder => "lying-seeder",
         });
         let made = match keys.kind {
             HostileKind::Spam => Self::Spam { rate_per_s: kind.need(&mut keys.rate_per_s, "rate_per_s")? },
@@ -155,6 +159,9 @@ impl TryFrom<HostileKeys> for Hostile {
             },
             HostileKind::SybilKey => Self::SybilKey { room: kind.need(&mut keys.room, "room")? },
             HostileKind::LyingMailbox => Self::LyingMailbox { lie: keys.lie.take() },
+            HostileKind::LyingSeeder => {
+                Self::LyingSeeder { file: kind.need(&mut keys.file, "file")?, fault: keys.fault.take() }
+            }
         };
         kind.no_others(&[
             ("rate_per_s", keys.rate_per_s.is_some()),
@@ -162,6 +169,8 @@ impl TryFrom<HostileKeys> for Hostile {
             ("from_s", keys.from_s.is_some()),
             ("room", keys.room.is_some()),
             ("lie", keys.lie.is_some()),
+            ("file", keys.file.is_some()),
+            ("fault", keys.fault.is_some()),
         ])?;
         Ok(made)
     }

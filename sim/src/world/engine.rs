@@ -97,6 +97,7 @@ impl World {
         };
         world.fill_timetable();
         world.prepare_letters();
+        world.prepare_files();
         world
     }
 
@@ -162,6 +163,7 @@ impl World {
             Action::Event(index) => self.event(now_ms, index),
             Action::Chat(index) => self.chat(now_ms, index),
             Action::Write(index) => self.write(now_ms, index),
+            Action::Fetch { host, file } => self.fetch(now_ms, host, file),
             Action::AskLoad => {
                 self.timetable.add(now_ms + LOAD_MS, Action::AskLoad);
                 self.ask_load();
@@ -184,7 +186,8 @@ impl World {
 
     async fn start(&mut self, now_ms: u64, host: usize) -> Result<(), RunError> {
         self.trace.lock().note(now_ms, "start", host as u64);
-        if let Some(breach) = self.lost_by(now_ms, host).or_else(|| self.letters_lost_by(now_ms, host)) {
+        let lost = self.lost_by(now_ms, host).or_else(|| self.letters_lost_by(now_ms, host));
+        if let Some(breach) = lost.or_else(|| self.files_lost_by(now_ms, host)) {
             self.breach = Some(breach);
             return Ok(());
         }
@@ -203,6 +206,7 @@ impl World {
             }
         }
         self.provide_again(host);
+        self.share_again(now_ms, host);
         Ok(())
     }
 

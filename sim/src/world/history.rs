@@ -34,6 +34,10 @@ pub enum Deed {
     Got(u32),
     /// It told its user how far a direct message to another host is.
     Told(u32, DirectState),
+    /// Its user wants a file, by number.
+    Fetches(u32),
+    /// A file is complete.
+    Fetched(u32),
     /// It connected to another host.
     Connected(u32),
     /// Its last connection to another host closed.
@@ -91,6 +95,8 @@ fn describe(deed: Deed, name: impl Fn(usize) -> String) -> String {
         Deed::NotWritten => "did not take a direct message".into(),
         Deed::Got(host) => format!("showed a direct message from {}", name(host as usize)),
         Deed::Told(host, state) => format!("told that a direct message to {} is {state:?}", name(host as usize)),
+        Deed::Fetches(file) => format!("began to fetch file {file}"),
+        Deed::Fetched(file) => format!("completed file {file}"),
         Deed::Connected(host) => format!("connected to {}", name(host as usize)),
         Deed::Disconnected(host) => format!("lost {}", name(host as usize)),
     }

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use libp2p::{Multiaddr, PeerId, identity::Keypair, multiaddr::Protocol};
 use node::{
-    files::vault::NoVault,
+    files::vault::{NoVault, Vault},
     handle::Handle,
     swarm::{self, DirectSettings, Parts, Resources, Settings, StartError},
 };
@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 
-use super::{clock::HostClock, disk::Disk, ledger::Session, tasks::Tasks};
+use super::{clock::HostClock, disk::Disk, ledger::Session, tasks::Tasks, vault::Shelves};
 use crate::{
     hostile,
     net::{self, Network},
@@ -44,6 +44,8 @@ pub struct Host {
     pub is_mailbox: bool,
     /// What survives.
     pub disk: Disk,
+    /// What survives of files, if it has to do with any.
+    pub shelves: Option<Shelves>,
     /// Its clock.
     pub clock: HostClock,
     /// The node, while it runs and is not leaving.
@@ -79,6 +81,7 @@ impl Host {
             rooms,
             is_mailbox: settings.mailbox,
             disk: Disk::new(settings.disk, LogId(rng.random()), rng.random()),
+            shelves: None,
             clock: HostClock::new(start, &settings.clock, skew, drift),
             life: None,
             leaving: None,
@@ -128,6 +131,10 @@ impl Host {
     ) -> Result<Handle, StartError> {
         network.power_on(self.net);
         let (store, snapshot) = self.disk.open();
+        let vault: Arc<dyn Vault> = match &mut self.shelves {
+            Some(shelves) => shelves.open(),
+            None => Arc::new(NoVault),
+        };
         let tasks = Tasks::default();
         let handle = swarm::start(Parts {
             keypair: self.keypair.clone(),
@@ -147,7 +154,7 @@ impl Host {
             },
             transports: Arc::new(network.transports(self.net)),
             store,
-            vault: Arc::new(NoVault),
+            vault,
             snapshot,
             clock: Arc::new(self.clock),
             spawn: Arc::new(tasks.clone()),
@@ -169,6 +176,9 @@ impl Host {
             life.tasks.abort();
         }
         self.disk.crash();
+        if let Some(shelves) = &mut self.shelves {
+            shelves.crash();
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     engine::{SAMPLE_MS, World},
+    files::Tally,
     ledger::{LIVE_MS, Message, covers},
     shared::Lookup,
 };
@@ -42,6 +43,7 @@ impl World {
         self.presence(&mut figures).await;
         self.bans(&mut figures).await;
         self.letters(&mut figures).await;
+        self.files(&mut figures);
         Report {
             scenario: self.scenario.name.clone(),
             summary: self.scenario.summary.clone(),
@@ -73,6 +75,8 @@ impl World {
     fn sampled(&self) -> BTreeMap<String, Series> {
         let step_ms = self.step_ms();
         let mut series: BTreeMap<String, Series> = BTreeMap::new();
+        let wanted_bytes = Some(self.shared.lock().files.wanted_bytes()).filter(|bytes| *bytes > 0);
+        let mut files_before = Tally::default();
         let mut add = |name: &str, at_s: f64, value: f64| {
             series.entry(name.into()).or_default().points.push((at_s, value));
         };
@@ -86,6 +90,14 @@ impl World {
             add("different", at_s, last.different as f64);
             if !self.scenario.workload.direct.is_empty() {
                 add("undelivered", at_s, last.undelivered as f64);
+            }
+            if let Some(wanted_bytes) = wanted_bytes {
+                add("file_came", at_s, last.files.kept as f64 / wanted_bytes as f64);
+                add("file_done", at_s, last.files.done as f64);
+                let before = std::mem::replace(&mut files_before, last.files);
+                let rate = |now: u64, before: u64| (now - before) as f64 / seconds;
+                add("file_seeders_bytes_s", at_s, rate(last.files.by_seeders, before.by_seeders));
+                add("file_getters_bytes_s", at_s, rate(last.files.by_getters, before.by_getters));
             }
             add("bytes_per_host_s", at_s, sum(|sample| sample.bytes) / seconds / last.hosts.max(1) as f64);
             let first = sum(|sample| sample.first_copies);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use libp2p::Multiaddr;
+use libp2p::{Multiaddr, PeerId};
 use proto::{channel::RoomName, ids::Author, signature::Verifier};
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +18,8 @@ use crate::{
     hostile,
     net::{self, Link, Network},
     progress::RunError,
-    scenario::{Ending, Group, Scenario},
+    scenario::{Ending, Group, Hostile, Scenario},
+    truth::Truth,
 };
 
 /// Hosts of a group that newcomers join through: the share of it that publishes its addresses. At least [`MIN_WELL_KNOWN`].
@@ -36,6 +37,8 @@ pub struct Population {
     pub hosts: Vec<Host>,
     /// The rooms of the scenario, the lobby first.
     pub rooms: Vec<RoomName>,
+    /// The files of the scenario.
+    pub truths: Vec<Arc<Truth>>,
     network: Network,
     scenario: Arc<Scenario>,
     verifier: Arc<dyn Verifier>,
@@ -72,7 +75,7 @@ impl Population {
         let authors: Arc<BTreeSet<Author>> =
             Arc::new(hostile.filter_map(|host: &Host| Author::from_peer_id(&host.peer_id())).collect());
         hosts.iter_mut().for_each(|host| host.disk.leave_out(Arc::clone(&authors)));
-        Self { hosts, rooms, network, scenario, verifier, first, rng }
+        Self { hosts, rooms, truths: Vec::new(), network, scenario, verifier, first, rng }
     }
 
     /// The name of a host: its group's, and its number in it.
@@ -135,6 +138,8 @@ impl Population {
                 keypair: self.hosts[host].keypair.clone(),
                 bootstrap,
                 targets: self.targets(host),
+                truth: self.claimed(host),
+                asked: asked(shared, host),
                 clock: Arc::new(self.hosts[host].clock),
                 seed: self.rng.random(),
             };
@@ -217,16 +222,26 @@ impl Population {
         told.into_iter().map(|other| self.hosts[other].address(&self.network)).collect()
     }
 
+    /// The file that a hostile host says that it has.
+    fn claimed(&self, host: usize) -> Option<Arc<Truth>> {
+        let Some(Hostile::LyingSeeder { file, .. }) = &self.group(host).hostile else { return None };
+        self.truths.iter().find(|truth| truth.name().as_str() == file).map(Arc::clone)
+    }
+
     /// Addresses of the honest hosts that a hostile one may go for, its target first.
     fn targets(&self, host: usize) -> Vec<Multiaddr> {
         let wanted = match &self.group(host).hostile {
-            Some(crate::scenario::Hostile::Eclipse { target, .. }) => {
-                self.of_group(target).into_iter().take(1).collect()
-            }
+            Some(Hostile::Eclipse { target, .. }) => self.of_group(target).into_iter().take(1).collect(),
             _ => Vec::new(),
         };
         wanted.into_iter().map(|other| self.hosts[other].address(&self.network)).collect()
     }
+}
+
+/// Notes that somebody asks a hostile host for a block.
+fn asked(shared: &Shared, host: usize) -> Arc<dyn Fn(PeerId) + Send + Sync> {
+    let shared = shared.clone();
+    Arc::new(move |asker| shared.asked_liar(host, asker))
 }
 
 /// All rooms that the scenario names, the lobby first.

@@ -17,13 +17,25 @@ const STACK_BYTES: usize = 32 << 20;
 /// # Errors
 /// [`RunError`]. A failed check or a broken invariant is not an error; the report tells of it.
 pub fn run(scenario: Scenario, seed: u64, progress: Arc<Progress>) -> Result<Report, RunError> {
+    run_changed(scenario, seed, progress, |_| ())
+}
+
+/// The same in a world that is changed before anything happens in it.
+pub(super) fn run_changed(
+    scenario: Scenario,
+    seed: u64,
+    progress: Arc<Progress>,
+    change: impl FnOnce(&mut World) + Send + 'static,
+) -> Result<Report, RunError> {
     let body = move || {
         // Before the runtime: it draws a seed for the order in which `select!` polls.
         interpose::arm(seed);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
         let report = runtime.block_on(async {
             interpose::arm_clock();
-            World::new(scenario, seed, progress).run().await
+            let mut world = World::new(scenario, seed, progress);
+            change(&mut world);
+            world.run().await
         });
         // Ten thousand nodes take a while to take apart, and nobody needs it.
         std::mem::forget(runtime);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ledger::covers, population::Population, shared::Shared, trace::SharedTrace};
+use super::{files::Tally, ledger::covers, population::Population, shared::Shared, trace::SharedTrace};
 use crate::net::Network;
 
 /// One second of a run.
@@ -24,6 +24,8 @@ pub struct Sample {
     pub different: usize,
     /// Direct messages that were acknowledged and have not arrived.
     pub undelivered: usize,
+    /// What came and went of files, until then.
+    pub files: Tally,
 }
 
 /// The samples of a run: one for each second of it.
@@ -50,7 +52,7 @@ impl Samples {
         let up: Vec<usize> = population.up().collect();
         let notes = shared.lock();
         let connected: usize = up.iter().map(|host| notes.connected[*host].len()).sum();
-        let undelivered = notes.mail.pending().len();
+        let (undelivered, files) = (notes.mail.pending().len(), notes.files.tally());
         drop(notes);
         let (first_copies, further_copies) = trace.lock().copies.take();
         let bytes = network.bytes_sent();
@@ -63,6 +65,7 @@ impl Samples {
             further_copies,
             different: different(now_ms, population).len(),
             undelivered,
+            files,
         });
         self.bytes_before = bytes;
     }

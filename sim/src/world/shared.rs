@@ -2,19 +2,20 @@
 //! nobody waits for, since a run has one thread.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use libp2p::PeerId;
 use node::{
     handle::Handle,
     letters::records::Place,
     model::{DirectMessage, NodeEvent},
 };
-use proto::channel::RoomName;
+use proto::{blob::BlobId, channel::RoomName};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
-use super::{history::Deed, ledger::Ledger, mail::Mail};
+use super::{files::Files, history::Deed, ledger::Ledger, mail::Mail, vault};
 
 /// One lookup and what came of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,6 +36,10 @@ pub struct Notes {
     pub ledger: Ledger,
     /// What was written to whom.
     pub mail: Mail,
+    /// Who fetches which files, and how far they are.
+    pub files: Files,
+    /// By hostile host and who asked: questions for blocks.
+    pub asked_of_liars: BTreeMap<(usize, PeerId), u64>,
     /// By host, the hosts it is connected to.
     pub connected: Vec<BTreeSet<u32>>,
     /// Lookups in the order in which they began. One that has not ended has found nothing.
@@ -66,7 +71,9 @@ impl Shared {
         let hosts = peer_ids.len();
         let notes = Notes {
             ledger: Ledger::new(hosts),
-            mail: Mail::new(names, peer_ids.clone()),
+            mail: Mail::new(names.clone(), peer_ids.clone()),
+            files: Files::new(names),
+            asked_of_liars: BTreeMap::new(),
             connected: vec![BTreeSet::new(); hosts],
             lookups: Vec::new(),
             left: Vec::new(),
@@ -116,6 +123,20 @@ impl Shared {
         self.lock().mail.stored(now_ms, host, place, message);
     }
 
+    /// The vault of a host did something with a file.
+    pub fn did(&self, host: usize, root: BlobId, deed: vault::Deed) {
+        let now_ms = self.now_ms();
+        let notes = &mut *self.lock();
+        if let Some(file) = notes.files.did(now_ms, host, root, deed) {
+            notes.ledger.history.note(host, now_ms, Deed::Fetched(file as u32));
+        }
+    }
+
+    /// Somebody asked a hostile host for a block.
+    pub fn asked_liar(&self, host: usize, asker: PeerId) {
+        *self.lock().asked_of_liars.entry((host, asker)).or_default() += 1;
+    }
+
     /// A node shows its user a direct message. Every other user reads what comes.
     fn shown(&self, host: usize, handle: &Handle, message: DirectMessage) {
         let now_ms = self.now_ms();
@@ -153,6 +174,7 @@ impl Shared {
                     notes.ledger.history.note(host, now_ms, Deed::Told(to, state));
                 }
             }
+            NodeEvent::Share(share) => notes.files.told(now_ms, host, &share),
             _ => {}
         }
     }

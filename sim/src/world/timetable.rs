@@ -20,6 +20,13 @@ pub enum Action {
     Chat(usize),
     /// The next direct message of a kind of the workload, by index.
     Write(usize),
+    /// The user of a host asks for a file of the workload.
+    Fetch {
+        /// The host.
+        host: usize,
+        /// The index of the file.
+        file: usize,
+    },
     /// All hosts are asked what they keep of direct messages.
     AskLoad,
     /// Hosts provide a key, by index.

@@ -54,6 +54,9 @@ impl World {
         if let Some(breach) = self.letters_now(now_ms) {
             return Some(breach);
         }
+        if let Some(breach) = self.files_now() {
+            return Some(breach);
+        }
         self.verify.must_be_equal(now_ms).then(|| self.unequal(now_ms)).flatten()
     }
 
@@ -62,7 +65,10 @@ impl World {
         let now_ms = self.shared.now_ms();
         // Of hosts that are down, too: what they acknowledged they must still have.
         let mut honest = (0..self.population.hosts.len()).filter(|host| self.population.is_honest(*host));
-        let lost = |host| self.lost_by(now_ms, host).or_else(|| self.letters_lost_by(now_ms, host));
+        let lost = |host| {
+            let lost = self.lost_by(now_ms, host).or_else(|| self.letters_lost_by(now_ms, host));
+            lost.or_else(|| self.files_lost_by(now_ms, host))
+        };
         self.verify_now(now_ms).or_else(|| honest.find_map(lost))
     }
 

@@ -100,6 +100,8 @@ fn with_one(kind: Hostile) -> Vec<(Room, Vec<Message>)> {
             keypair: self::keypair(99),
             bootstrap: vec![address],
             targets: Vec::new(),
+            truth: None,
+            asked: Arc::new(|_| ()),
             clock,
             seed: [1; 32],
         };

@@ -25,6 +25,9 @@ const PLANS: &[Plan] = &[
     plan("Connections of a host", &[("connections", "")]),
     plan("Sent by a host", &[("bytes_per_host_s", "")]),
     plan("Direct messages on their way", &[("undelivered", "")]),
+    plan("Bytes of files that came", &[("file_came", "")]),
+    plan("Files complete", &[("file_done", "")]),
+    plan("Bytes of files given", &[("file_seeders_bytes_s", "seeders"), ("file_getters_bytes_s", "getters")]),
     plan("Lookups that found", &[("lookups_found", "")]),
     plan("Time of a lookup", &[("lookup_p50_ms", "")]),
 ];

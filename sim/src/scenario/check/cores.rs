@@ -44,6 +44,9 @@ pub fn check(scenario: &Scenario, findings: &mut Findings) {
     if !scenario.workload.direct.is_empty() {
         cannot(Path::top("workload").to("direct"), "direct messages");
     }
+    if !scenario.workload.file.is_empty() {
+        cannot(Path::top("workload").to("file"), "files");
+    }
     if scenario.workload.lookups.is_some() {
         cannot(Path::top("workload").to("lookups"), "Kademlia");
     }

@@ -4,7 +4,7 @@ use super::{Findings, Path};
 use crate::{
     cores::MAX_PRESENCE_HOSTS,
     report::{FIGURES, Unit, figure},
-    scenario::{Check, Level, Scenario, What},
+    scenario::{Check, Group, Hostile, Level, Scenario, Sharing, What},
 };
 
 pub fn check(scenario: &Scenario, findings: &mut Findings) {
@@ -54,6 +54,13 @@ fn measured(scenario: &Scenario, check: &Check, at: &Path, findings: &mut Findin
         "no hostile group; add `hostile` to one"
     } else if name.starts_with("direct") && scenario.workload.direct.is_empty() {
         "nobody who writes direct messages; add [[workload.direct]]"
+    } else if name.starts_with("file") && scenario.workload.file.is_empty() {
+        "no files; add [[workload.file]]"
+    } else if name == "file_asked_of_liars" && !scenario.groups.iter().any(is_lying_seeder) {
+        "nobody who lies about a file; add `hostile` with kind = \"lying-seeder\" to a group"
+    } else if MEASURED_BY_BANDWIDTH.contains(&name) && !scenario.workload.file.iter().any(|it| is_limited(scenario, it))
+    {
+        "no bounds on how fast a file gets to all; set up_kbit_s and down_kbit_s of its groups"
     } else if name.starts_with("mailbox") && !scenario.groups.iter().any(|group| group.mailbox) {
         "no mailboxes; set mailbox = true in a group"
     } else if MEASURED_BY_TALK.contains(&name) && scenario.workload.chat.is_empty() {
@@ -69,6 +76,18 @@ fn measured(scenario: &Scenario, check: &Check, at: &Path, findings: &mut Findin
     };
     findings.say(at.to("figure"), format!("`{name}` cannot be measured: the scenario has {lacks}"));
 }
+
+fn is_lying_seeder(group: &Group) -> bool {
+    matches!(group.hostile, Some(Hostile::LyingSeeder { .. }))
+}
+
+/// Whether the bandwidth of somebody says how fast a file can get to all at best.
+fn is_limited(scenario: &Scenario, file: &Sharing) -> bool {
+    let seeders = scenario.group(&file.seeders).is_some_and(|group| group.up_kbit_s > 0);
+    seeders || file.over_s > 0 || scenario.group(&file.getters).is_some_and(|group| group.down_kbit_s > 0)
+}
+
+const MEASURED_BY_BANDWIDTH: &[&str] = &["file_best_s", "file_last_over_best"];
 
 const MEASURED_BY_TALK: &[&str] =
     &["delivered", "delivered_live", "latency_p50_ms", "latency_p99_ms", "latency_p99_over_path_p99", "duplicates"];

@@ -157,6 +157,10 @@ fn hostile(scenario: &Scenario, hostile: &Hostile, at: &Path, findings: &mut Fin
             }
         }
         Hostile::LyingMailbox { lie: _ } => {}
+        Hostile::LyingSeeder { file, fault: _ } => {
+            let known: Vec<&str> = scenario.workload.file.iter().map(|file| file.name.as_str()).collect();
+            findings.reference(at.to("file"), "file", file, &known);
+        }
         Hostile::SybilKey { room } => {
             if let Err(error) = room.parse::<RoomName>() {
                 findings.say(at.to("room"), error.to_string());

@@ -59,6 +59,10 @@ pub const MAX_DIRECT_PER_S: f64 = 1_000.0;
 pub const MIN_DIRECT_BYTES: usize = 40;
 /// Characters of a direct message, at most: what fits in one letter.
 pub const MAX_DIRECT_BYTES: usize = proto::direct::letter::MAX_TEXT_BYTES;
+/// Files, at most.
+pub const MAX_FILES: usize = 64;
+/// Mebibytes of a file, at most: all of it is made and hashed before the run begins, and again for each host that gets it.
+pub const MAX_FILE_MIB: u64 = 4 * 1024;
 /// Messages a second of one hostile host, at most.
 pub const MAX_HOSTILE_PER_S: f64 = 10_000.0;
 /// Lookups a second, over all hosts, at most.

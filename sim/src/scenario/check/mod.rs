@@ -5,7 +5,7 @@
 //! | `limits` | the bounds of every number |
 //! | `hosts` | groups: who joins through whom, how they come and go, what is wrong with them |
 //! | `happenings` | talk, lookups, events |
-//! | `letters` | direct messages |
+//! | `letters`, `files` | direct messages; files |
 //! | `figures` | the checks that the scenario makes of its own report |
 //! | `cores` | what the level `cores` cannot do |
 //!
@@ -13,6 +13,7 @@
 
 mod cores;
 mod figures;
+mod files;
 mod happenings;
 mod hosts;
 mod letters;
@@ -83,6 +84,7 @@ pub fn findings(scenario: &Scenario) -> Vec<Finding> {
     hosts::check(scenario, &mut findings);
     happenings::check(scenario, &mut findings);
     letters::check(scenario, &mut findings);
+    files::check(scenario, &mut findings);
     figures::check(scenario, &mut findings);
     if scenario.level == Level::Cores {
         cores::check(scenario, &mut findings);

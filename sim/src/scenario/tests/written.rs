@@ -40,6 +40,8 @@ fn a_hostile() -> impl Strategy<Value = Hostile> {
         (0u64..60, 0.0..10.0).prop_map(|(from_s, rate_per_s)| Hostile::Withhold { from_s, rate_per_s }),
         "[a-z ]{0,8}x".prop_map(|room| Hostile::SybilKey { room }),
         prop::option::of(prop::sample::select(Lie::ALL.to_vec())).prop_map(|lie| Hostile::LyingMailbox { lie }),
+        prop::option::of(prop::sample::select(Fault::ALL.to_vec()))
+            .prop_map(|fault| Hostile::LyingSeeder { file: "film".into(), fault }),
     ]
 }
 
@@ -69,6 +71,7 @@ prop_compose! {
         lookups in prop::option::of(1usize..100),
         direct in prop::option::of((40usize..1000, 0usize..1000, prop::option::of(100u64..200))),
         mailbox in any::<bool>(),
+        file in (1u64..100, 0u64..50, 0.0..=1.0),
     ) -> Scenario {
         let mut scenario = parse(SMALL, &["workload.chat.0.by=members"]).unwrap();
         scenario.seed = seed;
@@ -93,6 +96,16 @@ prop_compose! {
             from_s: 9,
             until_s,
         }).collect();
+        scenario.groups.push(crate::group("seeders", 1));
+        scenario.workload.file = vec![Sharing {
+            name: "film".into(),
+            size_mib: file.0,
+            seeders: "seeders".into(),
+            getters: "members".into(),
+            at_s: 100,
+            over_s: file.1,
+            by_root: file.2,
+        }];
         scenario.workload.lookups = lookups.map(|keys| Lookups { keys, providers: 1, rate_per_s: 0.3, from_s: 60 });
         scenario
     }
