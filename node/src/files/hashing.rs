@@ -166,7 +166,7 @@ impl Work<'_> {
     fn run(&self) {
         let mut buffer = vec![0; CHUNK_BYTES];
         while !self.progress.cancelled.load(Ordering::Relaxed) && lock(&self.failed).is_none() {
-            let result = match lock(&self.queue).take() {
+            let result = match self.next() {
                 Ok(None) => return,
                 Ok(Some(stretch)) => self.hash(&stretch, &mut buffer),
                 Err(error) => Err(error),
@@ -175,6 +175,11 @@ impl Work<'_> {
                 lock(&self.failed).get_or_insert(error);
             }
         }
+    }
+
+    /// The next stretch. The lock is free again when this returns: it must not be held while one is hashed.
+    fn next(&self) -> Result<Option<Stretch>, HashError> {
+        lock(&self.queue).take()
     }
 
     fn hash(&self, stretch: &Stretch, buffer: &mut [u8]) -> Result<(), HashError> {
