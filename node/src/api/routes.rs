@@ -1,5 +1,6 @@
 //! The calls, each a thin shell around [`crate::handle::Handle`].
 
+mod announced;
 pub mod contacts;
 pub mod direct;
 pub mod files;
@@ -85,6 +86,7 @@ pub(super) fn all() -> OpenApiRouter<AppState> {
         .merge(direct::all())
         .merge(contacts::all())
         .merge(private::all())
+        .merge(announced::all())
         .merge(files::all())
         .merge(transfers::all())
         .routes(routes!(dial))

@@ -8,7 +8,10 @@ use std::{
 };
 
 use clap::Args;
-use proto::blob::link::{InvalidLink, Wanted};
+use proto::{
+    blob::link::{InvalidLink, Wanted},
+    channel::RoomName,
+};
 
 use super::{
     Failure,
@@ -23,7 +26,7 @@ use super::{
 };
 use crate::{
     api::routes::transfers::TransferRequest,
-    model::{Share, ShareFile, ShareState},
+    model::{AnnouncedShare, Share, ShareFile, ShareState},
 };
 
 /// How often the node is asked how far it is.
@@ -37,12 +40,15 @@ const MAX_LISTED_FILES: u64 = 256;
 pub struct GetArguments {
     #[command(flatten)]
     pub target: Target,
-    /// What: a link, a root, or a BitTorrent v2 metainfo file
+    /// What: a link, a root, or a BitTorrent v2 metainfo file; with --room, a number or a name of what was announced there
     #[arg(value_name = "LINK")]
     what: String,
     /// Where to: into a directory that exists or ends in /, else just there [default: into the current directory]
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
+    /// The room in which it was announced
+    #[arg(long)]
+    room: Option<RoomName>,
     /// Only files of a folder whose path fits; may be given several times
     #[arg(long, value_name = "GLOB")]
     select: Vec<String>,
@@ -59,10 +65,19 @@ pub struct GetArguments {
 /// # Errors
 /// [`Failure`].
 pub async fn get(arguments: GetArguments, out: Output) -> Result<(), Failure> {
-    let GetArguments { target, what, output, select, peer, detach } = arguments;
-    let Meant { link, wanted } = meant(&what)?;
+    let GetArguments { target, what, room, output, select, peer, detach } = arguments;
+    // What is no link is told before anything else, without a node.
+    let given = if room.is_none() { Some(meant(&what)?) } else { None };
     let place = Place::of(output.as_deref().unwrap_or_else(|| Path::new(".")))?;
     let client = target.find()?;
+    let Meant { link, wanted } = match (given, room) {
+        (Some(meant), _) => meant,
+        (None, None) => return Err(Failure::usage(InvalidLink::Prefix)),
+        (None, Some(room)) => {
+            let all = client.announced_shares(&room, false).await?;
+            meant(&announced_as(&what, &all)?.link)?
+        }
+    };
     let root = wanted.id().to_string();
     match client.share_known(&root).await? {
         Some(share) if share.state == ShareState::Complete => return is_here(&share, !select.is_empty(), out),
@@ -118,6 +133,26 @@ fn meant(text: &str) -> Result<Meant, Failure> {
             Err(Failure::Usage(format!("{:?} is neither a link nor a file: {}", text, InvalidLink::Prefix)))
         }
         Err(error) => Err(Failure::usage(error)),
+    }
+}
+
+/// What of the shares that were announced in a room a text means: a number, or a name that only one has.
+fn announced_as<'a>(text: &str, all: &'a [AnnouncedShare]) -> Result<&'a AnnouncedShare, Failure> {
+    let number = text.trim().parse::<u64>().ok();
+    let is_meant = |share: &&AnnouncedShare| share.name == text || number == Some(share.number);
+    let found: Vec<&AnnouncedShare> = all.iter().filter(is_meant).collect();
+    match found.as_slice() {
+        [share] => Ok(share),
+        [] => Err(Failure::Failed(format!(
+            "nothing like {text:?} was announced there; to see what was: node shared --room ROOM"
+        ))),
+        several => {
+            let numbers: Vec<String> = several.iter().map(|share| share.number.to_string()).collect();
+            Err(Failure::Failed(format!(
+                "{text:?} may be each of the numbers {}; give one of them",
+                numbers.join(", ")
+            )))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use proto::blob::path::FileName;
+use proto::{blob::path::FileName, channel::RoomName};
 use serde::Serialize;
 
 use super::{
@@ -43,6 +43,9 @@ pub struct ShareArguments {
     /// What to call it [default: as it is called there]
     #[arg(long)]
     name: Option<FileName>,
+    /// Announce it in this room
+    #[arg(long, conflicts_with = "print_torrent")]
+    room: Option<RoomName>,
     /// Share what symbolic links in a folder lead to; else a folder with one is refused
     #[arg(long)]
     follow_symlinks: bool,
@@ -68,7 +71,7 @@ struct Told<'a> {
 /// # Errors
 /// [`Failure`].
 pub async fn share(arguments: ShareArguments, out: Output) -> Result<(), Failure> {
-    let ShareArguments { target, path, copy, name, follow_symlinks, print_torrent, output } = arguments;
+    let ShareArguments { target, path, copy, name, room, follow_symlinks, print_torrent, output } = arguments;
     if print_torrent {
         let symlinks = if follow_symlinks { Symlinks::Follow } else { Symlinks::Refuse };
         return torrent::print(path, name, symlinks, output.as_deref(), out).await;
@@ -79,6 +82,9 @@ pub async fn share(arguments: ShareArguments, out: Output) -> Result<(), Failure
     let mut signals = Signals::listen(false).map_err(Failure::failed)?;
     let hashing = client.share(&body).await?;
     let share = hashed(&client, hashing, out, &mut signals).await?;
+    if let Some(room) = &room {
+        client.announce_share(room, &share.root).await?;
+    }
     let Share { root, link, size, name, .. } = &share;
     out.show(&Told { root, link: link.as_deref(), size: *size, name }, |_| files::now_shared(&share))
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::{Args, ValueEnum};
+use proto::channel::RoomName;
 use serde_json::json;
 
 use super::{
@@ -60,6 +61,9 @@ pub struct SharedArguments {
     /// Which: a root, its beginning, the name, or a link [default for list: all]
     #[arg(value_name = "ROOT", required_if_eq_any([("action", "unshare"), ("action", "verify")]))]
     which: Vec<String>,
+    /// Show what was announced in this room, and how many nodes have it
+    #[arg(long, conflicts_with = "which")]
+    room: Option<RoomName>,
 }
 
 /// What one does with what is shared.
@@ -133,8 +137,16 @@ fn wrong(share: &Share, is: &str, instead: &str) -> Failure {
 /// # Errors
 /// [`Failure`].
 pub async fn shared(arguments: SharedArguments, out: Output) -> Result<(), Failure> {
-    let SharedArguments { target, action, which } = arguments;
+    let SharedArguments { target, action, which, room } = arguments;
     let client = target.find()?;
+    if let Some(room) = room {
+        let all = client.announced_shares(&room, true).await?;
+        return out.list(
+            &all,
+            "nothing was announced there; announce something with: node share PATH --room ROOM",
+            files::announced,
+        );
+    }
     if action == SharedAction::List {
         let shares = listed(client.shares().await?, &which, |share| !is_transfer(share))?;
         return out.list(&shares, "nothing is shared; share something with: node share PATH", files::shared);

@@ -145,10 +145,11 @@ impl Handle {
     pub async fn announced_shares(&self, room: RoomName, count: bool) -> Result<Vec<AnnouncedShare>, CallError> {
         let mut all = announced::announced(&self.history(room, None, MAX_HISTORY_LIMIT).await?);
         if count {
-            let seeders = futures::stream::iter(all.iter().map(|share| share.root.parse::<BlobId>()))
+            let roots: Vec<Option<BlobId>> = all.iter().map(|share| share.root.parse().ok()).collect();
+            let seeders = futures::stream::iter(roots)
                 .map(|root| async move {
                     // What cannot be asked now is not known.
-                    Some(self.find_providers(root.ok()?.0, MAX_COUNTED).await.ok()?.providers.len() as u64)
+                    Some(self.find_providers(root?.0, MAX_COUNTED).await.ok()?.providers.len() as u64)
                 })
                 .buffered(MAX_COUNTING);
             let seeders: Vec<Option<u64>> = seeders.collect().await;

@@ -1,7 +1,8 @@
 //! Calls about files. They take roots; [`crate::cli::meant`] finds the one of what the user gave.
 
+use proto::channel::RoomName;
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, to_value};
+use serde_json::{Value, json, to_value};
 
 use super::{Client, decode, refusal};
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
         },
     },
     cli::Failure,
-    model::{Hashing, Share, ShareFile, SharePeer, StoreUsage, TransferLimits},
+    model::{AnnouncedShare, Hashing, Message, Share, ShareFile, SharePeer, StoreUsage, TransferLimits},
 };
 
 impl Client {
@@ -39,6 +40,24 @@ impl Client {
             (StatusCode::NOT_FOUND, Ok("no_such_share")) => Ok(None),
             _ => Err(refusal(status, &body)),
         }
+    }
+
+    /// What was announced in a room; on demand with how many nodes have it.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn announced_shares(&self, room: &RoomName, count: bool) -> Result<Vec<AnnouncedShare>, Failure> {
+        let mut url = self.url(&["rooms", room.as_str(), "files"]);
+        url.query_pairs_mut().append_pair("seeders", if count { "true" } else { "false" });
+        decode(self.call(Method::GET, url, None).await?)
+    }
+
+    /// Announces a share in a room.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn announce_share(&self, room: &RoomName, root: &str) -> Result<Message, Failure> {
+        self.post(&["rooms", room.as_str(), "files"], Some(json!({ "root": root }))).await
     }
 
     /// Who takes part in a share.

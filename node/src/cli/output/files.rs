@@ -8,7 +8,7 @@ use crate::{
         names::Names,
         sizes::{bytes, limit, percent, speed},
     },
-    model::{NodeEvent, Share, ShareFile, SharePeer, ShareState, StoreUsage, TransferLimits},
+    model::{AnnouncedShare, NodeEvent, Share, ShareFile, SharePeer, ShareState, StoreUsage, TransferLimits},
 };
 
 /// Digits of a root that tell shares apart at a glance.
@@ -91,6 +91,18 @@ pub fn shared(share: &Share) -> String {
     let place = if share.copied { "copied".into() } else { place(share) };
     let changed = if share.state == ShareState::Changed { format!("  {}", how_far(share)) } else { String::new() };
     format!("{}  {}  {}  {place}{changed}", short_root(share), name(share), facts.join(", "))
+}
+
+/// A share that was announced in a room.
+pub fn announced(share: &AnnouncedShare) -> String {
+    let AnnouncedShare { number, name, folder, size, author_name, seeders, .. } = share;
+    let kind = if *folder { "folder, " } else { "" };
+    let seeders = match seeders {
+        Some(0) => ", nobody has it now".to_owned(),
+        Some(count) => format!(", {} with it", plural(*count, "node")),
+        None => String::new(),
+    };
+    format!("{number}  {}  {kind}{}, by {}{seeders}", one_line(name), bytes(*size), one_line(author_name))
 }
 
 /// A share that came to be.
