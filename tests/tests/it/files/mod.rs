@@ -1,5 +1,6 @@
 //! Files: shared by one node, fetched by another, with everything in the way that there is.
 
+mod cli;
 mod crash;
 mod getting;
 mod limits;
