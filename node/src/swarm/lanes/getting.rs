@@ -36,6 +36,9 @@ const MAX_ORDERS: usize = 2 * (MAX_REQUESTS_EACH + 64);
 /// Seconds after which a lane on which nothing is asked is closed: the connection may have no other use.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// How long a peer may take to read a few orders. Meanwhile nothing else is done on the lane.
+const WRITE: Duration = Duration::from_secs(20);
+
 /// Bytes read from the stream at once, for frames: blocks are read past it.
 const BUFFER_BYTES: usize = 4 * 1024;
 
@@ -72,7 +75,7 @@ impl Getting {
         let (orders, receiver) = mpsc::channel(MAX_ORDERS);
         let (read, write) = stream.split();
         let task = async move {
-            let lane = Lane {
+            let mut lane = Lane {
                 ends,
                 vault,
                 events: events.clone(),
@@ -82,6 +85,12 @@ impl Getting {
             };
             if let Err(error) = lane.run(receiver, read, write).await {
                 tracing::debug!(peer = %ends.peer, "a lane ended: {error}");
+            }
+            // What came whole is checked and kept, and told of, also after the end: else nobody knows that it is to be asked for again.
+            while let Some(got) = lane.in_hand.next().await {
+                if lane.tell(got).await.is_err() {
+                    return;
+                }
             }
             // The swarm's task may have ended.
             let _ = events.send(LaneEvent::Ended(ends.lane)).await;
@@ -123,7 +132,7 @@ struct Lane {
 
 impl Lane {
     async fn run(
-        mut self,
+        &mut self,
         mut orders: mpsc::Receiver<Wanted>,
         read: ReadHalf<Stream>,
         mut write: WriteHalf<Stream>,
@@ -176,8 +185,11 @@ impl Lane {
             }
             next = more.try_recv().ok();
         }
-        write.write_all(&bytes).await?;
-        write.flush().await
+        let sent = async {
+            write.write_all(&bytes).await?;
+            write.flush().await
+        };
+        tokio::time::timeout(WRITE, sent).await?
     }
 
     async fn delivered(&mut self, delivery: Delivery, bytes: Vec<u8>) -> io::Result<()> {

@@ -7,7 +7,7 @@
 //!
 //! While [`MAX_OPEN`] questions are open, no more are read: a peer that asks and asks waits at its own end.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt, StreamExt, TryFutureExt,
@@ -33,6 +33,15 @@ const MAX_READ_AHEAD: usize = 4;
 
 /// Questions of one lane that are not answered: as many as a peer may queue, and some for manifests and for refusals.
 const MAX_OPEN: usize = MAX_QUEUED_EACH + 64;
+
+/// Orders that are read of one lane in a second: each is work for the swarm's task, and blocks of full length at that rate are more than
+/// any network carries. The rest waits at the peer's end.
+const MAX_ORDERS_A_SECOND: u32 = 4_000;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How long a peer may take to read one block: slower than 2 KiB/s is of no use to it, and keeps blocks in memory here.
+const WRITE: Duration = Duration::from_secs(120);
 
 /// What happens on a lane.
 #[derive(Debug)]
@@ -104,7 +113,15 @@ struct Reading {
 
 impl Reading {
     async fn run(self, mut read: ReadHalf<Stream>) -> io::Result<()> {
+        let (mut since, mut orders) = (Instant::now(), 0);
         loop {
+            if orders >= MAX_ORDERS_A_SECOND {
+                tokio::time::sleep_until(since + SECOND).await;
+            }
+            if since.elapsed() >= SECOND {
+                (since, orders) = (Instant::now(), 0);
+            }
+            orders += 1;
             let permit = self.open.acquire().await.map_err(io::Error::other)?;
             let Some(order) = frames::read(&mut read).await? else { return Ok(()) };
             let told = match order {
@@ -148,9 +165,12 @@ impl Writing {
                 Ready::Failed(asked, _) => (delivery(asked.number, Reply::Refused(Refusal::Lacks)), [].as_slice()),
                 Ready::Refused(number, why) => (delivery(*number, Reply::Refused(*why)), [].as_slice()),
             };
-            write.write_all(&frames::encoded(&delivery)).await?;
-            write.write_all(bytes).await?;
-            write.flush().await?;
+            let sent = async {
+                write.write_all(&frames::encoded(&delivery)).await?;
+                write.write_all(bytes).await?;
+                write.flush().await
+            };
+            tokio::time::timeout(WRITE, sent).await??;
             self.open.add_permits(1);
             match ready {
                 Ready::Bytes(asked, bytes, since) => {

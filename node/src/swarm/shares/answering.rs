@@ -4,7 +4,7 @@ use libp2p::{Multiaddr, PeerId};
 use proto::{
     blob::{Blocks, layer::LayerRange},
     transfer::{
-        TransferId, download,
+        MAX_BLOCK_BYTES, TransferId, download,
         message::{
             MAX_ADDRESS_BYTES, MAX_OTHER_ADDRESSES, MAX_OTHERS, Met, News, Other, Piece, Refusal, ShareAnswer,
             ShareQuestion, Tree,
@@ -210,7 +210,8 @@ impl Shares {
     }
 
     fn lane_asked(&mut self, cx: &mut Cx, lane: LaneId, asked: Asked) {
-        let Some(peer) = self.lines.peer(lane) else { return };
+        // What a peer asked before it went is told after that.
+        let Some(peer) = self.lines.peer(lane).filter(|peer| self.circle.is_connected(peer)) else { return };
         let Some(token) = self.lines.asked(lane, asked) else { return };
         let id = self.table.id(&asked.share);
         let entry = id.and_then(|id| self.table.get(id)).filter(|entry| entry.stage.is_served());
@@ -218,8 +219,10 @@ impl Shares {
             return self.lines.refuse(token, Refusal::Gone);
         };
         match asked.piece {
-            // Small, and without it nobody can begin.
-            Piece::Manifest(_) => self.lines.serve(token),
+            Piece::Manifest(block) => {
+                let len = MAX_BLOCK_BYTES;
+                self.uploads.handle(cx.now, upload::Input::Asked { peer, transfer, block, len, token });
+            }
             Piece::Block(block) if bytes.gives(block) => {
                 let len = bytes.layout.block_len(block);
                 self.uploads.handle(cx.now, upload::Input::Asked { peer, transfer, block, len, token });
@@ -231,6 +234,10 @@ impl Shares {
     /// A share could not be read.
     fn not_served(&mut self, cx: &mut Cx, id: TransferId, error: &VaultError) {
         let Some(entry) = self.table.get_mut(id) else { return };
+        if let VaultError::Unknown = error {
+            // There is no such piece: whoever asked may ask for anything.
+            return;
+        }
         if let VaultError::Changed(_) = error {
             entry.stage = Stage::Changed;
             entry.reason = Some(error.to_string());
@@ -240,7 +247,7 @@ impl Shares {
             self.providing.remove(&mut cx.behaviour.kad, &root.0);
             self.show(cx, id);
         } else {
-            cx.warn(format!("a share cannot be read: {error}"));
+            tracing::warn!("a share cannot be read: {error}");
         }
     }
 

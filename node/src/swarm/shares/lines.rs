@@ -62,6 +62,8 @@ struct Asking {
 struct Question {
     asker: Asker,
     peer: PeerId,
+    /// Over which it was asked; not known while that is being opened.
+    lane: Option<LaneId>,
 }
 
 /// All lanes.
@@ -138,8 +140,12 @@ impl Lines {
         self.next_number += 1;
         let asked = Asked { number: self.next_number, share, piece };
         let keep = matches!(asker, Asker::Download(..));
+        let mut over = None;
         let way = match self.getting.get_mut(&peer) {
-            Some(Line::Open(_, lane)) if lane.ask(asked, keep) => Way::Taken,
+            Some(Line::Open(id, lane)) if lane.ask(asked, keep) => {
+                over = Some(*id);
+                Way::Taken
+            }
             Some(Line::Open(..)) => return Way::NoRoom,
             // As many as the machines ask.
             Some(Line::Opening(waiting)) => {
@@ -151,7 +157,7 @@ impl Lines {
                 Way::OpenLane
             }
         };
-        self.questions.insert(asked.number, Question { asker, peer });
+        self.questions.insert(asked.number, Question { asker, peer, lane: over });
         if let Asker::Download(_, request, _) = asker {
             self.numbers.insert(request, asked.number);
         }
@@ -179,6 +185,9 @@ impl Lines {
         for (asked, keep) in waiting.drain(..) {
             // There is room for as many as the machines ask of one peer.
             lane.ask(asked, keep);
+            if let Some(question) = self.questions.get_mut(&asked.number) {
+                question.lane = Some(ends.lane);
+            }
         }
         *line = Line::Open(ends.lane, lane);
         self.spawn.spawn(task);
@@ -189,10 +198,12 @@ impl Lines {
         matches!(self.getting.get(peer), Some(Line::Opening(_)))
     }
 
-    /// A lane could not be opened, or there is no connection any more: who wanted something over it.
+    /// A lane could not be opened: who wanted something over it.
     pub fn not_opened(&mut self, peer: &PeerId) -> Vec<Asker> {
-        self.getting.remove(peer);
-        self.drop_questions(|question| question.peer == *peer)
+        if self.is_opening(peer) {
+            self.getting.remove(peer);
+        }
+        self.drop_questions(|question| question.peer == *peer && question.lane.is_none())
     }
 
     /// Whose question it was. It is open until it is concluded.
@@ -292,11 +303,15 @@ impl Lines {
         }
         let is_it = |line: &Line| matches!(line, Line::Open(id, _) if *id == lane);
         let gave = self.getting.iter().find(|(_, line)| is_it(line)).map(|(peer, _)| *peer);
-        Ended { gave, askers: gave.map(|peer| self.not_opened(&peer)).unwrap_or_default(), tokens: Vec::new() }
+        if let Some(peer) = &gave {
+            self.getting.remove(peer);
+        }
+        Ended { gave, askers: self.drop_questions(|question| question.lane == Some(lane)), tokens: Vec::new() }
     }
 
-    /// The last connection to a peer ended.
-    pub fn disconnected(&mut self, peer: &PeerId) {
-        self.not_opened(peer);
+    /// The last connection to a peer ended: who wanted something over a lane that was being opened. One that is open tells itself how it
+    /// ends.
+    pub fn disconnected(&mut self, peer: &PeerId) -> Vec<Asker> {
+        self.not_opened(peer)
     }
 }

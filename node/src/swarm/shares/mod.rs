@@ -227,7 +227,8 @@ impl Shares {
         self.circle.disconnected(cx.now, peer);
         self.telling.disconnected(&peer);
         self.questions.forget_gone();
-        self.lines.disconnected(&peer);
+        let askers = self.lines.disconnected(&peer);
+        self.lost(cx, askers);
         self.downloads.handle(cx.now, download::Input::PeerDown { peer });
         self.uploads.handle(cx.now, upload::Input::PeerDown { peer });
         self.survey_all(cx, |_| proto::transfer::survey::Input::PeerDown { peer }, None);
@@ -390,11 +391,16 @@ impl Shares {
     /// Tells peers what is to be told now.
     fn tell(&mut self, cx: &mut Cx) {
         let table = &self.table;
-        let came = |id: TransferId, told: usize| -> Vec<u32> {
+        let came = |id: TransferId, told: usize, room: usize| -> Vec<u32> {
             let came = table.get(id).and_then(|entry| entry.bytes.as_ref()).map(|bytes| bytes.came.as_slice());
-            came.and_then(|came| came.get(told..)).unwrap_or_default().to_vec()
+            came.and_then(|came| came.get(told..)).unwrap_or_default().iter().copied().take(room).collect()
         };
         while let Some((peer, question)) = self.telling.next(cx.now, came) {
+            if !self.circle.is_connected(&peer) {
+                // A question would have it dialed.
+                self.telling.disconnected(&peer);
+                continue;
+            }
             self.questions.ask(cx.behaviour, peer, Asker::Tell(peer), question);
         }
     }

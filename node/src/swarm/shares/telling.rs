@@ -113,8 +113,13 @@ impl Telling {
         self.due.first()
     }
 
-    /// What is to be told now, and to whom. `came` gives the blocks of a share that came after so many.
-    pub fn next(&mut self, now: Now, came: impl Fn(TransferId, usize) -> Vec<u32>) -> Option<(PeerId, ShareQuestion)> {
+    /// What is to be told now, and to whom. `came` gives the blocks of a share that came after so many, at
+    /// most so many of them.
+    pub fn next(
+        &mut self,
+        now: Now,
+        came: impl Fn(TransferId, usize, usize) -> Vec<u32>,
+    ) -> Option<(PeerId, ShareQuestion)> {
         while let Some(peer) = self.due.pop_due(now) {
             let Some(ear) = self.ears.get_mut(&peer).filter(|ear| ear.under_way.is_none()) else { continue };
             let (news, before) = ear.news(&came);
@@ -154,12 +159,14 @@ impl Telling {
 
 impl Ear {
     /// What has changed, and how what changed was known before. It counts as told from now on.
-    fn news(&mut self, came: &impl Fn(TransferId, usize) -> Vec<u32>) -> (Vec<News>, BTreeMap<TransferId, Known>) {
+    fn news(
+        &mut self,
+        came: &impl Fn(TransferId, usize, usize) -> Vec<u32>,
+    ) -> (Vec<News>, BTreeMap<TransferId, Known>) {
         let (mut news, mut before, mut room) = (Vec::new(), BTreeMap::new(), MAX_TOLD_BLOCKS);
         for (id, known) in &mut self.shares {
             let Some(share) = known.root else { continue };
-            let mut has = known.told.map(|told| came(*id, told)).unwrap_or_default();
-            has.truncate(room);
+            let has = known.told.map(|told| came(*id, told, room)).unwrap_or_default();
             if news.len() == MAX_TOLD_SHARES || (has.is_empty() && known.wanting == known.told_wanting && !known.gone) {
                 continue;
             }

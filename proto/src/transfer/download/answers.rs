@@ -87,7 +87,10 @@ impl Downloads {
     }
 
     pub(super) fn failed(&mut self, now: Now, id: RequestId, why: Failure) {
-        let Some(request) = self.requests.get(id).copied().filter(Request::is_open) else { return };
+        let Some(request) = self.requests.get(id).copied() else { return };
+        if !request.is_open() {
+            return self.lose(now, id, request);
+        }
         // First it is said what the peer is not to be asked, or it would be asked again at once.
         let mut lies = 0;
         if why == Failure::Lacks {
@@ -99,6 +102,17 @@ impl Downloads {
         if lies >= MAX_LIES {
             self.ban(now, request.transfer, request.peer, Misdeed::Lies);
         }
+    }
+
+    /// A block that is here came to nothing before anybody looked at it. Nobody is to blame.
+    fn lose(&mut self, now: Now, id: RequestId, request: Request) {
+        self.requests.remove(id);
+        if let Some(transfer) = self.transfers.get_mut(&request.transfer) {
+            transfer.board.reject(request.block, &mut self.rng);
+            let bytes = transfer.board.len(request.block);
+            self.free_bytes(request.transfer, bytes);
+        }
+        self.offer_block(now, request.transfer, request.block);
     }
 
     /// A peer lacks a block that it said it had. Says how often that was so.

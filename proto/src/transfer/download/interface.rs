@@ -97,7 +97,7 @@ pub enum Input {
         /// As an answer to what.
         request: RequestId,
     },
-    /// No block will come.
+    /// No block will come, or the one that is here came to nothing before it was verified.
     Failed {
         /// As an answer to what.
         request: RequestId,

@@ -45,9 +45,14 @@ impl Link {
             || (self.asked.len() < MAX_REQUESTS_EACH && self.in_flight.saturating_add(bytes) <= self.window.bytes(now))
     }
 
-    /// How it compares with others: bytes of late, halved for each failure. One of whom nothing is known is tried first.
+    /// How it compares with others: bytes of late, halved for each failure. One of whom nothing is known is tried first; one that only
+    /// failed, last.
     pub fn score(&self, now: Now) -> u64 {
-        let bytes = if self.heard_ms.is_none() { u64::MAX } else { self.meter.bytes(now) };
+        let bytes = match (self.heard_ms, self.failures) {
+            (None, 0) => u64::MAX,
+            (None, _) => 0,
+            (Some(_), _) => self.meter.bytes(now),
+        };
         bytes >> self.failures.min(MAX_DEMOTION)
     }
 
