@@ -19,7 +19,7 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -175,7 +175,17 @@ impl Partial {
         if self.target.symlink_metadata().is_ok() {
             return Err(PartialError::Exists(self.target.display().to_string()));
         }
+        self.check_owner()?;
         if self.is_folder { self.make_directory(&self.part) } else { Ok(()) }
+    }
+
+    /// Refuses to go on with what somebody else has put in the place of what is not complete: who can write there could lead what is written
+    /// elsewhere, or change it afterwards.
+    fn check_owner(&self) -> Result<(), PartialError> {
+        let Ok(found) = self.part.symlink_metadata() else { return Ok(()) };
+        let is_kind = if self.is_folder { found.is_dir() } else { found.is_file() };
+        let is_ours = found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0;
+        if is_kind && is_ours { Ok(()) } else { Err(PartialError::Exists(self.part.display().to_string())) }
     }
 
     /// How the share is cut into blocks.
@@ -292,7 +302,8 @@ impl Partial {
 
     fn new_file(&self, place: &Path) -> Result<File, PartialError> {
         let above = place.parent().unwrap_or(Path::new("/"));
-        let make = || options().create(true).truncate(false).open(place);
+        // Until it is handed over, nobody else is to write in it.
+        let make = || options().create(true).truncate(false).mode(0o600).open(place);
         let file = match make() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.make_directory(above)?;
@@ -307,7 +318,8 @@ impl Partial {
 
     fn make_directory(&self, directory: &Path) -> Result<(), PartialError> {
         let missing: Vec<&Path> = directory.ancestors().take_while(|place| !place.exists()).collect();
-        fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        made.map_err(|error| failed(directory, error))?;
         let named = missing.into_iter().filter_map(Path::parent).filter(|above| !above.as_os_str().is_empty());
         self.unsynced().directories.extend(named.map(Path::to_owned));
         Ok(())

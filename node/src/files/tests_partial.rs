@@ -115,3 +115,22 @@ fn only_selected_files_are_made_and_what_is_not_wanted_any_more_is_gone() {
     partial.discard().unwrap();
     assert!(!place.exists());
 }
+
+#[test]
+fn what_somebody_else_has_put_in_the_place_of_what_is_not_complete_is_not_written_to() {
+    let (directory, imported) = source();
+    let target = directory.path().join("fetched");
+    let elsewhere = directory.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let part = begin(&imported, &target, None).unwrap().place().to_owned();
+    fs::remove_dir_all(&part).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &part).unwrap();
+    assert!(matches!(begin(&imported, &target, None), Err(PartialError::Exists(_))));
+    fs::remove_file(&part).unwrap();
+    fs::create_dir(&part).unwrap();
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(matches!(begin(&imported, &target, None), Err(PartialError::Exists(_))));
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o700)).unwrap();
+    begin(&imported, &target, None).unwrap();
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+}

@@ -7,7 +7,7 @@ use libp2p::Multiaddr;
 use proto::{
     blob::{BlobId, link::Wanted, path::FileName},
     channel::RoomName,
-    transfer::ByteRate,
+    transfer::{ByteRate, message::provider_key},
 };
 
 use super::{CallError, Command, Handle, MAX_HISTORY_LIMIT};
@@ -149,7 +149,7 @@ impl Handle {
             let seeders = futures::stream::iter(roots)
                 .map(|root| async move {
                     // What cannot be asked now is not known.
-                    Some(self.find_providers(root?.0, MAX_COUNTED).await.ok()?.providers.len() as u64)
+                    Some(self.find_providers(provider_key(&root?), MAX_COUNTED).await.ok()?.providers.len() as u64)
                 })
                 .buffered(MAX_COUNTING);
             let seeders: Vec<Option<u64>> = seeders.collect().await;

@@ -164,13 +164,6 @@ impl Task {
     }
 
     fn share_event(&mut self, now: Now, event: shares::Event) {
-        use request_response::{Event, Message};
-        if let Event::Message { peer, message: Message::Request { .. }, .. } = &event
-            && !self.guard.admits_call(&mut lend!(self, now), *peer)
-        {
-            // The way back is dropped with the event.
-            return;
-        }
         let known = |peer: &PeerId| self.network.addresses(peer);
         if let Err((peer, error)) = self.shares.event(&mut lend!(self, now), event, known) {
             self.blame(now, peer, &error);

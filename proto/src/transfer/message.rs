@@ -17,11 +17,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::blob::{
-    BlobId, Blocks,
-    layer::{LayerPart, LayerRange, MAX_PART_BYTES},
-    layout::MAX_BLOCKS,
-    manifest::Content,
+use crate::{
+    blob::{
+        BlobId, Blocks,
+        layer::{LayerPart, LayerRange, MAX_PART_BYTES},
+        layout::MAX_BLOCKS,
+        manifest::Content,
+    },
+    ids::tagged_hash,
 };
 
 /// Bytes: the largest encoded question.
@@ -63,6 +66,11 @@ const _: () = assert!(
         <= MAX_ANSWER_BYTES
 );
 const _: () = assert!(MAX_PART_BYTES + 64 <= MAX_ANSWER_BYTES);
+
+/// What those who take part in a share provide in Kademlia: not the root itself, which is enough to get the share.
+pub fn provider_key(share: &BlobId) -> [u8; 32] {
+    tagged_hash("starling/share-at/1", &[&share.0])
+}
 
 /// What is asked over `/starling/share/1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

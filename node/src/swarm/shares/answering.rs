@@ -41,10 +41,12 @@ impl Shares {
                 return self.layer(cx, token, self.table.id(&share), of, range);
             }
             ShareQuestion::Tell { serving, news } => {
-                self.downloads.handle(
-                    cx.now,
-                    if serving { download::Input::Unchoked { peer } } else { download::Input::Choked { peer } },
-                );
+                let was_choking = self.downloads.peer(cx.now, &peer).is_some_and(|load| load.choking);
+                if serving == was_choking {
+                    let input =
+                        if serving { download::Input::Unchoked { peer } } else { download::Input::Choked { peer } };
+                    self.downloads.handle(cx.now, input);
+                }
                 if serving {
                     // Surveys let one rest that refused.
                     self.survey_all(cx, |_| survey::Input::PeerUp { peer, content: None }, Some(peer));
@@ -115,9 +117,11 @@ impl Shares {
     fn news(&mut self, cx: &mut Cx, peer: PeerId, news: &News) {
         let Some(id) = self.table.id(&news.share) else { return };
         if !news.here {
+            let took_part = self.circle.is_member(id, &peer);
             self.circle.not_met(cx.now, id, peer);
             self.uploads.handle(cx.now, upload::Input::NotInterested { peer, transfer: id });
-            if let Some(bytes) = self.table.get(id).and_then(|entry| entry.bytes.as_ref()) {
+            let bytes = self.table.get(id).and_then(|entry| entry.bytes.as_ref());
+            if let Some(bytes) = bytes.filter(|_| took_part) {
                 let blocks = Blocks::none(bytes.have.count());
                 self.downloads.handle(cx.now, download::Input::Has { transfer: id, peer, blocks });
             }
@@ -131,8 +135,10 @@ impl Shares {
             self.uploads.handle(cx.now, input);
         }
         if self.circle.is_member(id, &peer) {
-            for block in &news.has {
-                self.downloads.handle(cx.now, download::Input::HasOne { transfer: id, peer, block: *block });
+            for block in news.has.iter().copied() {
+                if !self.downloads.needs_no_word(id, &peer, block) {
+                    self.downloads.handle(cx.now, download::Input::HasOne { transfer: id, peer, block });
+                }
             }
         }
     }
@@ -244,7 +250,7 @@ impl Shares {
             let root = entry.root;
             cx.warn(error.to_string());
             self.withdraw(cx, id);
-            self.providing.remove(&mut cx.behaviour.kad, &root.0);
+            self.stop_providing(cx, root);
             self.show(cx, id);
         } else {
             tracing::warn!("a share cannot be read: {error}");

@@ -202,7 +202,7 @@ impl Shares {
         self.circle.forget(id);
         self.finding.forget(id);
         self.shown.remove(&id);
-        self.providing.remove(&mut cx.behaviour.kad, &root.0);
+        self.stop_providing(cx, root);
         for wake in [Wake::Survey(id), Wake::Approach(id), Wake::Disk(id)] {
             self.wakes.set(wake, None);
         }

@@ -132,6 +132,11 @@ impl Shares {
         let Some(name) = entry.name.clone().or_else(|| digits.parse().ok()) else { return };
         let target: PathBuf = match target {
             Target::At(path) => path,
+            Target::Into(_) if name.as_str().starts_with('.') => {
+                let reason =
+                    format!("its name, {:?}, begins with a dot; say where it is to be: -o PATH", name.as_str());
+                return self.fail(cx, id, reason);
+            }
             Target::Into(directory) => directory.join(name.as_str()),
         };
         let selected = match outline.manifest().filter(|_| !select.is_empty()) {
@@ -239,7 +244,7 @@ impl Shares {
             }
             Holding::Changed { .. } => {
                 self.withdraw(cx, id);
-                self.providing.remove(&mut cx.behaviour.kad, &root.0);
+                self.stop_providing(cx, root);
             }
         }
         self.show(cx, id);

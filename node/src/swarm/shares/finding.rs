@@ -9,7 +9,7 @@ use libp2p::{
 use proto::{
     blob::BlobId,
     time::{Deadline, Now},
-    transfer::TransferId,
+    transfer::{TransferId, message::provider_key},
 };
 
 use crate::swarm::behaviour::Behaviour;
@@ -39,7 +39,7 @@ impl Finding {
             return;
         }
         self.again.insert(id, now.after(AGAIN_MS));
-        self.searches.insert(behaviour.kad.get_providers(RecordKey::new(&root.0)), (id, 0));
+        self.searches.insert(behaviour.kad.get_providers(RecordKey::new(&provider_key(root))), (id, 0));
     }
 
     /// A query of Kademlia made progress: for which share, and who was found.

@@ -49,7 +49,7 @@ use proto::{
     transfer::{
         TransferId, download,
         download::Downloads,
-        message::{MAX_ANSWER_BYTES, ShareAnswer, ShareQuestion},
+        message::{MAX_ANSWER_BYTES, ShareAnswer, ShareQuestion, provider_key},
         upload,
         upload::Uploads,
     },
@@ -226,7 +226,7 @@ impl Shares {
     pub fn disconnected(&mut self, cx: &mut Cx, peer: PeerId) {
         self.circle.disconnected(cx.now, peer);
         self.telling.disconnected(&peer);
-        self.questions.forget_gone();
+        self.questions.disconnected(&peer);
         let askers = self.lines.disconnected(&peer);
         self.lost(cx, askers);
         self.downloads.handle(cx.now, download::Input::PeerDown { peer });
@@ -288,7 +288,8 @@ impl Shares {
                 if !question.is_bounded() {
                     return Err((peer, DecodeError::NotCanonical));
                 }
-                if let Some(token) = self.questions.asked(cx.behaviour, peer, request_id, channel) {
+                if let Some(token) = self.questions.asked(cx.now, cx.behaviour, (peer, &question), request_id, channel)
+                {
                     self.asked(cx, peer, token, question, known);
                 }
             }
@@ -349,8 +350,13 @@ impl Shares {
     }
 
     /// Others find a share here from now on.
-    fn provide(&mut self, now: Now, entry_root: proto::blob::BlobId) {
-        self.providing.add(now, entry_root.0, Sake::Own);
+    fn provide(&mut self, now: Now, root: proto::blob::BlobId) {
+        self.providing.add(now, provider_key(&root), Sake::Own);
+    }
+
+    /// Others do not find it here any more.
+    fn stop_providing(&mut self, cx: &mut Cx, root: proto::blob::BlobId) {
+        self.providing.remove(&mut cx.behaviour.kad, &provider_key(&root));
     }
 
     // ---- time

@@ -7,6 +7,8 @@ use libp2p::{
     request_response::{self, InboundRequestId, OutboundRequestId},
 };
 use proto::{
+    rate::{Rate, TokenBucket},
+    time::Now,
     transfer::{
         TransferId,
         message::{ShareAnswer, ShareQuestion},
@@ -23,6 +25,13 @@ use crate::swarm::{
 /// Questions about shares whose answer is not yet sent; most answers are small, one with hashes is of 17 KiB, one of a very large share
 /// of up to a megabyte. Further ones are answered "unavailable".
 const INBOUND: Limits = Limits { per_peer: 16, total: 128 };
+
+/// How much a peer may ask in a second: a question counts one, and one more for each [`TOLD_AT_ONCE`] blocks or shares that it tells of. A
+/// getter of many files asks for the hashes of each, and as fast as it is answered. Further questions are answered "unavailable".
+const ASKED: Rate = Rate::per_second(2_000, 8_000);
+
+/// Blocks or shares told of that count as one question: taking note of them costs as much.
+const TOLD_AT_ONCE: usize = 16;
 
 /// What request-response tells of them.
 pub type Event = request_response::Event<Result<ShareQuestion, DecodeError>, Result<ShareAnswer, DecodeError>>;
@@ -43,11 +52,13 @@ pub struct Questions {
     /// Bounded by the machines, and by the circle.
     outbound: BTreeMap<OutboundRequestId, Asker>,
     inbound: WaysBack<ShareAnswer, ()>,
+    /// What each connected peer may still ask.
+    allowances: BTreeMap<PeerId, TokenBucket>,
 }
 
 impl Default for Questions {
     fn default() -> Self {
-        Self { outbound: BTreeMap::new(), inbound: WaysBack::new(|()| INBOUND) }
+        Self { outbound: BTreeMap::new(), inbound: WaysBack::new(|()| INBOUND), allowances: BTreeMap::new() }
     }
 }
 
@@ -66,18 +77,22 @@ impl Questions {
     /// Keeps the way back to a peer that asked, under a token. If it asks too much at once it is told so, and there is none.
     pub fn asked(
         &mut self,
+        now: Now,
         behaviour: &mut Behaviour,
-        peer: PeerId,
+        (peer, question): (PeerId, &ShareQuestion),
         id: InboundRequestId,
         way_back: WayBack<ShareAnswer>,
     ) -> Option<u64> {
-        self.inbound
-            .keep((), peer, id, way_back)
-            .map_err(|way_back| {
-                // Gone already, if this fails.
-                let _ = behaviour.shares.send_response(way_back, Ok(ShareAnswer::Unavailable));
-            })
-            .ok()
+        let allowance = self.allowances.entry(peer).or_insert_with(|| TokenBucket::new(ASKED, now));
+        let kept = match allowance.take(now, cost(question)) {
+            true => self.inbound.keep((), peer, id, way_back),
+            false => Err(way_back),
+        };
+        kept.map_err(|way_back| {
+            // Gone already, if this fails.
+            let _ = behaviour.shares.send_response(way_back, Ok(ShareAnswer::Unavailable));
+        })
+        .ok()
     }
 
     /// Answers. A peer that is gone by now has no use for it.
@@ -93,8 +108,17 @@ impl Questions {
         self.inbound.sent(id);
     }
 
-    /// Forgets the ways back that no longer lead anywhere.
-    pub fn forget_gone(&mut self) {
+    /// The last connection to a peer ended.
+    pub fn disconnected(&mut self, peer: &PeerId) {
+        self.allowances.remove(peer);
         self.inbound.forget_gone();
     }
+}
+
+fn cost(question: &ShareQuestion) -> u64 {
+    let told = match question {
+        ShareQuestion::Meet { .. } | ShareQuestion::Layer { .. } => 0,
+        ShareQuestion::Tell { news, .. } => news.len() + news.iter().map(|news| news.has.len()).sum::<usize>(),
+    };
+    1 + (told / TOLD_AT_ONCE) as u64
 }

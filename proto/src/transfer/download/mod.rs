@@ -295,6 +295,12 @@ impl Downloads {
         Some((member.has().len(), member.has().count()))
     }
 
+    /// Whether a peer is known to have a block of a transfer, or takes no part in it.
+    pub fn needs_no_word(&self, transfer: TransferId, peer: &PeerId, block: u32) -> bool {
+        let member = self.transfers.get(&transfer).and_then(|transfer| transfer.swarm.get(peer));
+        member.is_none_or(|member| member.has().contains(block))
+    }
+
     /// What is known of a peer.
     pub fn peer(&self, now: Now, peer: &PeerId) -> Option<PeerLoad> {
         self.links.get(peer).map(|link| link.load(now))
