@@ -7,7 +7,10 @@
 //! | a member | it takes part, and is connected | a candidate, when it is gone |
 //! | banned | it sent a wrong byte, or lied | stays so as long as the share is here |
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use libp2p::{Multiaddr, PeerId};
 use proto::{
@@ -19,8 +22,9 @@ use proto::{
 /// Candidates of a share; of more, those that have rested longest ago are forgotten. Some 500 bytes each.
 pub const MAX_CANDIDATES: usize = 256;
 
-/// Members from which on no more are looked for: each has many blocks to give.
-pub const ENOUGH_MEMBERS: usize = 48;
+/// Members from which on no more are looked for: each has many blocks to give. Where all look for as many, each is connected with twice as
+/// many, which is as many as a node keeps ([`proto::connectivity::Settings::high`]).
+pub const ENOUGH_MEMBERS: usize = 24;
 
 /// Candidates that are dialed or asked at a time for one share.
 const MAX_APPROACHED: usize = 16;
@@ -58,8 +62,10 @@ struct Around {
 }
 
 /// Those around all shares.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Circle {
+    /// Orders candidates: nobody else knows it.
+    key: u64,
     shares: BTreeMap<TransferId, Around>,
     connected: BTreeSet<PeerId>,
 }
@@ -74,6 +80,19 @@ pub enum Approach {
 }
 
 impl Circle {
+    /// Nobody yet. The key is random.
+    pub fn new(key: u64) -> Self {
+        Self { key, shares: BTreeMap::new(), connected: BTreeSet::new() }
+    }
+
+    /// The place of a peer in an order that is another on each node. If all went by the same one, whoever comes first in it would be dialed
+    /// by everybody, and could have chosen to.
+    fn lot(key: u64, peer: &PeerId) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (key, peer.to_bytes()).hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// Somebody may have a share.
     pub fn candidate(&mut self, now: Now, id: TransferId, peer: PeerId, addresses: Vec<Multiaddr>) {
         let around = self.shares.entry(id).or_default();
@@ -81,7 +100,8 @@ impl Circle {
             return;
         }
         if around.candidates.len() >= MAX_CANDIDATES && !around.candidates.contains_key(&peer) {
-            let oldest = around.candidates.iter().min_by_key(|(peer, candidate)| (candidate.again, **peer));
+            let oldest =
+                around.candidates.iter().min_by_key(|(peer, candidate)| (candidate.again, Self::lot(self.key, peer)));
             let Some(oldest) = oldest.map(|(peer, _)| *peer) else { return };
             around.candidates.remove(&oldest);
         }
@@ -97,9 +117,14 @@ impl Circle {
     pub fn approach(&mut self, now: Now, id: TransferId) -> Vec<Approach> {
         let Some(Around { candidates, asked, members, .. }) = self.shares.get_mut(&id) else { return Vec::new() };
         let room = ENOUGH_MEMBERS.saturating_sub(members.len() + asked.len()).min(MAX_APPROACHED);
+        if room == 0 {
+            return Vec::new();
+        }
         let ready = candidates.iter_mut().filter(|(_, candidate)| now.reached(candidate.again));
+        let mut ready: Vec<_> = ready.map(|(peer, candidate)| (Self::lot(self.key, peer), peer, candidate)).collect();
+        ready.sort_unstable_by_key(|(lot, peer, _)| (*lot, **peer));
         let mut approaches = Vec::new();
-        for (peer, candidate) in ready {
+        for (_, peer, candidate) in ready {
             if approaches.len() == room || asked.contains(peer) {
                 continue;
             }
@@ -195,5 +220,55 @@ impl Circle {
     /// A share is no more.
     pub fn forget(&mut self, id: TransferId) {
         self.shares.remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHARE: TransferId = TransferId(1);
+
+    fn now() -> Now {
+        Now { mono_ms: 5, wall_ms: 5 }
+    }
+
+    fn peer(number: u8) -> PeerId {
+        libp2p::identity::Keypair::ed25519_from_bytes([number; 32]).unwrap().public().to_peer_id()
+    }
+
+    /// Whom a node dials first, of sixty.
+    fn first(key: u64) -> BTreeSet<PeerId> {
+        let mut circle = Circle::new(key);
+        (0..60).for_each(|number| circle.candidate(now(), SHARE, peer(number), Vec::new()));
+        let dialed = circle.approach(now(), SHARE).into_iter().map(|approach| match approach {
+            Approach::Dial(peer, _) => peer,
+            Approach::Ask(peer) => panic!("{peer} is not connected"),
+        });
+        dialed.collect()
+    }
+
+    #[test]
+    fn each_node_approaches_others_in_an_order_of_its_own() {
+        let firsts: BTreeSet<BTreeSet<PeerId>> = (0..8).map(first).collect();
+        assert_eq!(firsts.len(), 8);
+        assert!(firsts.iter().all(|first| first.len() == MAX_APPROACHED));
+        let common = firsts.iter().cloned().reduce(|all, first| &all & &first).unwrap();
+        assert!(common.len() <= 2, "{common:?}");
+        assert_eq!(first(3), first(3));
+    }
+
+    #[test]
+    fn no_more_are_approached_than_there_is_room_for() {
+        let mut circle = Circle::new(1);
+        for number in 0..60 {
+            circle.connected(now(), peer(number));
+            circle.candidate(now(), SHARE, peer(number), Vec::new());
+        }
+        let mut asked = 0;
+        while let approaches @ [_, ..] = circle.approach(now(), SHARE).as_slice() {
+            asked += approaches.len();
+        }
+        assert_eq!(asked, ENOUGH_MEMBERS);
     }
 }
