@@ -76,12 +76,12 @@ pub enum Effect {
         /// Where it was said to be, if anybody has said so.
         addresses: Vec<Multiaddr>,
     },
-    /// A peer gives us blocks, or no longer does: its connection is worth keeping.
-    Gives {
+    /// Blocks go from a peer to us, or to it, or no longer do: its connection is worth keeping.
+    Transfers {
         /// Who.
         peer: PeerId,
         /// Whether.
-        gives: bool,
+        transfers: bool,
     },
     /// A lane to a peer is wanted: for whoever knows its connections.
     OpenLane {

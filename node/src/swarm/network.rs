@@ -140,11 +140,11 @@ impl Network {
         self.connectivity.handle(now, Input::Unprotect { peer, reason: Reason::Room });
     }
 
-    /// A peer gives us blocks of files, or no longer does.
-    pub fn transfers(&mut self, now: Now, peer: PeerId, gives: bool) {
+    /// A peer gives us blocks of files, or is given some, or no longer is.
+    pub fn transfers(&mut self, now: Now, peer: PeerId, transfers: bool) {
         let reason = Reason::Transfer;
         self.connectivity
-            .handle(now, if gives { Input::Protect { peer, reason } } else { Input::Unprotect { peer, reason } });
+            .handle(now, if transfers { Input::Protect { peer, reason } } else { Input::Unprotect { peer, reason } });
     }
 
     /// We want to be connected with a peer for direct messages. Its connection is then kept, until [`MAX_DIRECT`] others were wanted.

@@ -239,7 +239,7 @@ impl Task {
                 self.reach.insist(&mut self.swarm, peer, addresses);
             }
             Effect::Dial { peer, addresses } => _ = self.reach.dial(&mut self.swarm, peer, addresses),
-            Effect::Gives { peer, gives } => self.network.transfers(now, peer, gives),
+            Effect::Transfers { peer, transfers } => self.network.transfers(now, peer, transfers),
             Effect::OpenLane { peer } => match self.peers.get(&peer).and_then(|connected| connected.best()) {
                 Some((connection, _)) => self.swarm.behaviour_mut().lanes.open(peer, connection),
                 None => self.shares.no_lane(&mut lend!(self, now), peer),

@@ -26,7 +26,7 @@ pub enum Reason {
     User,
     /// We exchange direct messages with it, or it keeps ours.
     Direct,
-    /// It gives us blocks of files.
+    /// It gives us blocks of files, or we serve it some.
     Transfer,
     /// The peer shares a room with us. The weakest: in a large room that is true of everyone.
     Room,

@@ -134,7 +134,8 @@ impl Shares {
         if self.table.get(id).is_some_and(|entry| entry.stage.is_served()) {
             self.uploads.handle(cx.now, input);
         }
-        if self.circle.is_member(id, &peer) {
+        if self.circle.is_member(id, &peer) && !news.has.is_empty() {
+            self.circle.gives(id, peer);
             for block in news.has.iter().copied() {
                 if !self.downloads.needs_no_word(id, &peer, block) {
                     self.downloads.handle(cx.now, download::Input::HasOne { transfer: id, peer, block });
@@ -154,6 +155,9 @@ impl Shares {
             return self.circle.not_met(cx.now, id, peer);
         }
         self.circle.met(id, peer);
+        if met.content.is_some() && met.have.as_ref().is_none_or(|have| !have.is_empty()) {
+            self.circle.gives(id, peer);
+        }
         let Some(entry) = self.table.get_mut(id) else { return };
         if entry.name.is_none() {
             entry.name = met.name.parse().ok();
@@ -209,7 +213,7 @@ impl Shares {
                     self.uploads.handle(cx.now, upload::Input::Served { token, bytes: 0, took_ms: 0 });
                 }
                 if let Some(id) = self.table.id(&asked.share) {
-                    self.not_served(cx, id, &error);
+                    self.not_served(cx, id, asked.piece, &error);
                 }
             }
         }
@@ -238,11 +242,17 @@ impl Shares {
     }
 
     /// A share could not be read.
-    fn not_served(&mut self, cx: &mut Cx, id: TransferId, error: &VaultError) {
+    fn not_served(&mut self, cx: &mut Cx, id: TransferId, piece: Piece, error: &VaultError) {
         let Some(entry) = self.table.get_mut(id) else { return };
         if let VaultError::Unknown = error {
             // There is no such piece: whoever asked may ask for anything.
             return;
+        }
+        if let (VaultError::Changed(_), Piece::Block(block), Stage::Fetching | Stage::Paused) =
+            (error, piece, &entry.stage)
+        {
+            tracing::warn!("a block is to be fetched again: {error}");
+            return self.fetch_again(cx, id, block);
         }
         if let VaultError::Changed(_) = error {
             entry.stage = Stage::Changed;

@@ -7,7 +7,10 @@
 //! | a member | it takes part, and is connected | a candidate, when it is gone |
 //! | banned | it sent a wrong byte, or lied | stays so as long as the share is here |
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use libp2p::{Multiaddr, PeerId};
 use proto::{
@@ -16,11 +19,13 @@ use proto::{
     transfer::{TransferId, download},
 };
 
-/// Candidates of a share; of more, those that have rested longest ago are forgotten. Some 500 bytes each.
+/// Candidates of a share; of more, those are forgotten that nobody vouches for and that could not be reached most often. Some 500 bytes
+/// each.
 pub const MAX_CANDIDATES: usize = 256;
 
-/// Members from which on no more are looked for: each has many blocks to give.
-pub const ENOUGH_MEMBERS: usize = 48;
+/// Members with something to give from which on no more are looked for: each has many blocks. Where all look for as many, each is connected with twice as
+/// many, which is as many as a node keeps ([`proto::connectivity::Settings::high`]).
+pub const ENOUGH_MEMBERS: usize = 24;
 
 /// Candidates that are dialed or asked at a time for one share.
 const MAX_APPROACHED: usize = 16;
@@ -28,8 +33,11 @@ const MAX_APPROACHED: usize = 16;
 /// Milliseconds for which one that takes no part, or cannot be reached, is left alone.
 pub const REST_MS: u64 = 60_000;
 
-/// Milliseconds after which a dial that nobody told the end of counts as failed.
+/// Milliseconds after which a dial that nobody told the end of counts as failed. Twice as long after each that failed.
 const DIAL_MS: u64 = 20_000;
+
+/// Dials in a row that fail after which one is forgotten, unless the user or a link named it.
+const MAX_FAILURES: u32 = 5;
 
 /// Addresses kept of a candidate.
 const MAX_ADDRESSES: usize = 8;
@@ -37,14 +45,27 @@ const MAX_ADDRESSES: usize = 8;
 #[derive(Debug)]
 struct Candidate {
     addresses: Vec<Multiaddr>,
+    /// Who says so.
+    word: Word,
+    /// Dials in a row that failed, or of which nothing is known yet.
+    failures: u32,
     /// Not to be approached before.
     again: Deadline,
+}
+
+/// On whose word one is a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Word {
+    /// The user's, or a link's: tried first, and never forgotten.
+    User,
+    /// That of a peer, or of Kademlia.
+    Hearsay,
 }
 
 impl Candidate {
     /// One that may be approached at once, nobody knows where.
     fn ready(now: Now) -> Self {
-        Self { addresses: Vec::new(), again: now.after(0) }
+        Self { addresses: Vec::new(), word: Word::Hearsay, failures: 0, again: now.after(0) }
     }
 }
 
@@ -54,12 +75,16 @@ struct Around {
     candidates: BTreeMap<PeerId, Candidate>,
     asked: BTreeSet<PeerId>,
     members: BTreeSet<PeerId>,
+    /// Members that have something to give, as they say.
+    givers: BTreeSet<PeerId>,
     banned: Recent<PeerId, { download::MAX_BANNED }>,
 }
 
 /// Those around all shares.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Circle {
+    /// Orders candidates: nobody else knows it.
+    key: u64,
     shares: BTreeMap<TransferId, Around>,
     connected: BTreeSet<PeerId>,
 }
@@ -74,44 +99,82 @@ pub enum Approach {
 }
 
 impl Circle {
-    /// Somebody may have a share.
-    pub fn candidate(&mut self, now: Now, id: TransferId, peer: PeerId, addresses: Vec<Multiaddr>) {
+    /// Nobody yet. The key is random.
+    pub fn new(key: u64) -> Self {
+        Self { key, shares: BTreeMap::new(), connected: BTreeSet::new() }
+    }
+
+    /// The place of a peer in an order that is another on each node. If all went by the same one, whoever comes first in it would be dialed
+    /// by everybody, and could have chosen to.
+    fn lot(key: u64, peer: &PeerId) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (key, peer.to_bytes()).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Somebody may have a share, and may be there.
+    pub fn candidate(&mut self, now: Now, id: TransferId, peer: PeerId, (addresses, word): (Vec<Multiaddr>, Word)) {
         let around = self.shares.entry(id).or_default();
         if around.banned.contains(&peer) || around.members.contains(&peer) {
             return;
         }
         if around.candidates.len() >= MAX_CANDIDATES && !around.candidates.contains_key(&peer) {
-            let oldest = around.candidates.iter().min_by_key(|(peer, candidate)| (candidate.again, **peer));
-            let Some(oldest) = oldest.map(|(peer, _)| *peer) else { return };
-            around.candidates.remove(&oldest);
+            let rank = |(peer, candidate): &(&PeerId, &Candidate)| {
+                (candidate.word, candidate.failures, Self::lot(self.key, peer))
+            };
+            let Some(worst) = around.candidates.iter().max_by_key(rank).map(|(peer, _)| *peer) else { return };
+            around.candidates.remove(&worst);
         }
         let candidate = around.candidates.entry(peer).or_insert_with(|| Candidate::ready(now));
-        for address in addresses {
-            if !candidate.addresses.contains(&address) && candidate.addresses.len() < MAX_ADDRESSES {
-                candidate.addresses.push(address);
+        candidate.word = candidate.word.min(word);
+        for address in addresses.into_iter().take(MAX_ADDRESSES) {
+            match word {
+                // What the user says is not to be crowded out by what others say.
+                Word::User => {
+                    candidate.addresses.retain(|known| *known != address);
+                    candidate.addresses.insert(0, address);
+                    candidate.addresses.truncate(MAX_ADDRESSES);
+                }
+                Word::Hearsay if candidate.addresses.contains(&address) => {}
+                Word::Hearsay if candidate.addresses.len() >= MAX_ADDRESSES => {}
+                Word::Hearsay => candidate.addresses.push(address),
             }
         }
     }
 
-    /// Whom to approach now for a share.
+    /// Whom to approach now for a share: those whom the user named, those who are connected, those who failed less often, and by lot.
     pub fn approach(&mut self, now: Now, id: TransferId) -> Vec<Approach> {
-        let Some(Around { candidates, asked, members, .. }) = self.shares.get_mut(&id) else { return Vec::new() };
-        let room = ENOUGH_MEMBERS.saturating_sub(members.len() + asked.len()).min(MAX_APPROACHED);
-        let ready = candidates.iter_mut().filter(|(_, candidate)| now.reached(candidate.again));
+        let Some(Around { candidates, asked, givers, .. }) = self.shares.get_mut(&id) else { return Vec::new() };
+        let room = ENOUGH_MEMBERS.saturating_sub(givers.len() + asked.len()).min(MAX_APPROACHED);
+        let ready = candidates.iter().filter(|(peer, candidate)| now.reached(candidate.again) && !asked.contains(peer));
+        let rank = |(peer, candidate): (&PeerId, &Candidate)| {
+            let is_away = !self.connected.contains(peer);
+            (candidate.word, is_away, candidate.failures, Self::lot(self.key, peer), *peer)
+        };
+        let mut ready: Vec<_> = ready.map(rank).collect();
+        ready.sort_unstable();
         let mut approaches = Vec::new();
-        for (peer, candidate) in ready {
-            if approaches.len() == room || asked.contains(peer) {
-                continue;
-            }
-            if self.connected.contains(peer) {
-                asked.insert(*peer);
-                approaches.push(Approach::Ask(*peer));
+        for (word, is_away, failures, _, peer) in ready.into_iter().take(room) {
+            let Some(candidate) = candidates.get_mut(&peer) else { continue };
+            if !is_away {
+                asked.insert(peer);
+                approaches.push(Approach::Ask(peer));
+            } else if failures >= MAX_FAILURES && word == Word::Hearsay {
+                candidates.remove(&peer);
             } else {
-                candidate.again = now.after(DIAL_MS);
-                approaches.push(Approach::Dial(*peer, candidate.addresses.clone()));
+                candidate.again = now.after(DIAL_MS << failures.min(MAX_FAILURES));
+                candidate.failures += 1;
+                approaches.push(Approach::Dial(peer, candidate.addresses.clone()));
             }
         }
         approaches
+    }
+
+    /// A member has something to give.
+    pub fn gives(&mut self, id: TransferId, peer: PeerId) {
+        if let Some(around) = self.shares.get_mut(&id).filter(|around| around.members.contains(&peer)) {
+            around.givers.insert(peer);
+        }
     }
 
     /// Somebody takes part, as it says. Whether it is new.
@@ -130,6 +193,7 @@ impl Circle {
         let Some(around) = self.shares.get_mut(&id) else { return };
         around.asked.remove(&peer);
         around.members.remove(&peer);
+        around.givers.remove(&peer);
         if let Some(candidate) = around.candidates.get_mut(&peer) {
             candidate.again = now.after(REST_MS);
         }
@@ -138,6 +202,7 @@ impl Circle {
     /// All members are to be asked again what they have.
     pub fn ask_again(&mut self, now: Now, id: TransferId) {
         let Some(around) = self.shares.get_mut(&id) else { return };
+        around.givers.clear();
         for peer in std::mem::take(&mut around.members) {
             around.candidates.insert(peer, Candidate::ready(now));
         }
@@ -148,6 +213,7 @@ impl Circle {
         let around = self.shares.entry(id).or_default();
         around.banned.insert(peer);
         around.members.remove(&peer);
+        around.givers.remove(&peer);
         around.asked.remove(&peer);
         around.candidates.remove(&peer);
     }
@@ -161,7 +227,8 @@ impl Circle {
     pub fn connected(&mut self, now: Now, peer: PeerId) -> Vec<TransferId> {
         self.connected.insert(peer);
         let waits = |around: &mut Around| {
-            around.candidates.get_mut(&peer).map(|candidate| candidate.again = now.after(0)).is_some()
+            let candidate = around.candidates.get_mut(&peer);
+            candidate.map(|candidate| (candidate.again, candidate.failures) = (now.after(0), 0)).is_some()
         };
         self.shares.iter_mut().filter_map(|(id, around)| waits(around).then_some(*id)).collect()
     }
@@ -170,6 +237,7 @@ impl Circle {
     pub fn disconnected(&mut self, now: Now, peer: PeerId) {
         self.connected.remove(&peer);
         for around in self.shares.values_mut() {
+            around.givers.remove(&peer);
             let took_part = around.members.remove(&peer) | around.asked.remove(&peer);
             if took_part && around.candidates.len() < MAX_CANDIDATES {
                 around.candidates.insert(peer, Candidate::ready(now));
@@ -195,5 +263,115 @@ impl Circle {
     /// A share is no more.
     pub fn forget(&mut self, id: TransferId) {
         self.shares.remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::identity::Keypair;
+
+    use super::*;
+
+    const SHARE: TransferId = TransferId(1);
+
+    fn at(mono_ms: u64) -> Now {
+        Now { mono_ms, wall_ms: mono_ms }
+    }
+
+    fn peer(number: u16) -> PeerId {
+        let mut seed = [0; 32];
+        seed[..2].copy_from_slice(&number.to_be_bytes());
+        Keypair::ed25519_from_bytes(seed).unwrap().public().to_peer_id()
+    }
+
+    fn address(port: u16) -> Multiaddr {
+        format!("/ip4/192.0.2.1/tcp/{port}").parse().unwrap()
+    }
+
+    fn dialed(approaches: Vec<Approach>) -> BTreeSet<PeerId> {
+        approaches
+            .into_iter()
+            .map(|approach| match approach {
+                Approach::Ask(peer) | Approach::Dial(peer, _) => peer,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn whom_the_user_names_is_approached_first_however_many_others_are_named_before_and_where_the_user_says() {
+        let mut circle = Circle::new(1);
+        for number in 0..1_000 {
+            circle.candidate(at(0), SHARE, peer(number), (vec![address(number)], Word::Hearsay));
+        }
+        let named = peer(2_000);
+        circle.candidate(at(0), SHARE, named, ((0..100).map(address).collect(), Word::Hearsay));
+        circle.candidate(at(0), SHARE, named, (vec![address(4_001)], Word::User));
+        let first = circle.approach(at(0), SHARE).remove(0);
+        assert!(matches!(first, Approach::Dial(peer, addresses) if peer == named && addresses[0] == address(4_001)));
+    }
+
+    #[test]
+    fn members_that_give_nothing_keep_nobody_from_being_looked_for() {
+        let mut circle = Circle::new(1);
+        for number in 0..200 {
+            circle.connected(at(0), peer(number));
+            circle.candidate(at(0), SHARE, peer(number), (Vec::new(), Word::Hearsay));
+            circle.met(SHARE, peer(number));
+        }
+        let seeder = peer(500);
+        circle.connected(at(0), seeder);
+        circle.candidate(at(0), SHARE, seeder, (Vec::new(), Word::Hearsay));
+        assert_eq!(circle.approach(at(0), SHARE), [Approach::Ask(seeder)]);
+        for number in 0..ENOUGH_MEMBERS as u16 {
+            circle.gives(SHARE, peer(number));
+        }
+        circle.not_met(at(0), SHARE, seeder);
+        assert!(circle.approach(at(REST_MS), SHARE).is_empty(), "there are enough");
+    }
+
+    #[test]
+    fn who_cannot_be_reached_is_tried_more_and_more_rarely_and_then_forgotten() {
+        let mut circle = Circle::new(1);
+        circle.candidate(at(0), SHARE, peer(1), (vec![address(1)], Word::Hearsay));
+        let tried = |circle: &mut Circle| {
+            (0..3_600).filter(|s| !dialed(circle.approach(at(s * 1_000), SHARE)).is_empty()).count()
+        };
+        assert_eq!(tried(&mut circle), MAX_FAILURES as usize);
+        assert!(circle.shares[&SHARE].candidates.is_empty());
+    }
+
+    /// Whom a node dials first, of sixty.
+    fn first(key: u64) -> BTreeSet<PeerId> {
+        let mut circle = Circle::new(key);
+        (0..60).for_each(|number| circle.candidate(at(5), SHARE, peer(number), (Vec::new(), Word::Hearsay)));
+        let dialed = circle.approach(at(5), SHARE).into_iter().map(|approach| match approach {
+            Approach::Dial(peer, _) => peer,
+            Approach::Ask(peer) => panic!("{peer} is not connected"),
+        });
+        dialed.collect()
+    }
+
+    #[test]
+    fn each_node_approaches_others_in_an_order_of_its_own() {
+        let firsts: BTreeSet<BTreeSet<PeerId>> = (0..8).map(first).collect();
+        assert_eq!(firsts.len(), 8);
+        assert!(firsts.iter().all(|first| first.len() == MAX_APPROACHED));
+        let common = firsts.iter().cloned().reduce(|all, first| &all & &first).unwrap();
+        assert!(common.len() <= 2, "{common:?}");
+        assert_eq!(first(3), first(3));
+    }
+
+    #[test]
+    fn no_more_are_approached_than_there_is_room_for() {
+        let mut circle = Circle::new(1);
+        for number in 0..60 {
+            circle.connected(at(5), peer(number));
+            circle.candidate(at(5), SHARE, peer(number), (Vec::new(), Word::Hearsay));
+        }
+        let mut asked = 0;
+        while let approaches @ [_, ..] = circle.approach(at(5), SHARE).as_slice() {
+            asked += approaches.len();
+        }
+        assert_eq!(asked, ENOUGH_MEMBERS);
     }
 }

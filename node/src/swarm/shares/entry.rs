@@ -152,6 +152,15 @@ impl Bytes {
         }
     }
 
+    /// A block is here no more; whether it was.
+    pub fn lose(&mut self, block: u32) -> bool {
+        let was_here = self.have.remove(block);
+        if was_here && self.wanted.contains(block) {
+            self.done_bytes -= u64::from(self.layout.block_len(block));
+        }
+        was_here
+    }
+
     /// A block is durable.
     pub fn store(&mut self, block: u32) {
         if self.have.insert(block) {

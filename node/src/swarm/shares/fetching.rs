@@ -15,6 +15,7 @@ use proto::{
 
 use super::{
     Shares, Wake,
+    circle::Word,
     entry::{Entry, Stage, Wish},
     lines::Asker as LaneAsker,
     questions::Asker,
@@ -250,6 +251,26 @@ impl Shares {
         self.show(cx, id);
     }
 
+    /// A block that was here is not any more: the disk lost it, or somebody changed it.
+    pub(super) fn fetch_again(&mut self, cx: &mut Cx, id: TransferId, block: u32) {
+        let Some(entry) = self.table.get_mut(id) else { return };
+        let is_paused = matches!(entry.stage, Stage::Paused);
+        let Some(bytes) = &mut entry.bytes else { return };
+        if !bytes.lose(block) {
+            return;
+        }
+        let lengths = Lengths::of(&bytes.layout);
+        let (have, wanted) = (bytes.have.clone(), bytes.wanted.clone());
+        // The machine counts on blocks that stay: it begins anew with those that are here, and asks everybody again.
+        self.downloads.handle(cx.now, download::Input::Remove { transfer: id });
+        self.downloads.handle(cx.now, download::Input::Add { transfer: id, lengths, have, wanted });
+        if is_paused {
+            self.downloads.handle(cx.now, download::Input::Pause { transfer: id });
+        }
+        self.circle.ask_again(cx.now, id);
+        self.approach(cx, id);
+    }
+
     /// Those who may have a share were said to be there.
     pub(super) fn candidates_at(&mut self, cx: &Cx, id: TransferId, addresses: &[String]) {
         for address in addresses.iter().filter_map(|address| address.parse::<libp2p::Multiaddr>().ok()) {
@@ -257,8 +278,8 @@ impl Shares {
                 libp2p::multiaddr::Protocol::P2p(peer) => Some(peer),
                 _ => None,
             });
-            if let Some(peer) = peer {
-                self.candidate(cx, id, peer, vec![address]);
+            if let Some(peer) = peer.filter(|peer| *peer != self.own) {
+                self.circle.candidate(cx.now, id, peer, (vec![address], Word::User));
             }
         }
     }

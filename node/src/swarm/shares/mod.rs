@@ -19,6 +19,7 @@
 //! | `outputs` | what the machines want done |
 //! | `answering` | what peers ask and tell |
 //! | `circle`, `finding` | who takes part in what, and finding them |
+//! | `keeping` | whose connections are worth keeping |
 //! | `telling` | what each peer is to be told |
 //! | `lines` | lanes to and from each peer |
 //! | `questions` | questions under way, both ways |
@@ -33,6 +34,7 @@ mod entry;
 mod fetching;
 mod finding;
 mod hashings;
+mod keeping;
 mod lines;
 mod outputs;
 mod questions;
@@ -58,10 +60,11 @@ use proto::{
 use rand::{Rng, rngs::StdRng};
 
 use self::{
-    circle::{Approach, Circle},
+    circle::{Approach, Circle, Word},
     entry::{Entry, Table},
     finding::Finding,
     hashings::Hashings,
+    keeping::Keeping,
     lines::{Asker as LaneAsker, Lines},
     questions::{Asker, Questions},
     telling::Telling,
@@ -132,6 +135,7 @@ pub struct Shares {
     finding: Finding,
     providing: Providing,
     lines: Lines,
+    keeping: Keeping,
     questions: Questions,
     work: Work,
     hashings: Hashings,
@@ -157,11 +161,12 @@ impl Shares {
             table: Table::default(),
             downloads: Downloads::new(seed()),
             uploads: Uploads::new(seed()),
-            circle: Circle::default(),
+            circle: Circle::new(rng.next_u64()),
             telling: Telling::default(),
             finding: Finding::default(),
             providing: Providing::new(now),
             lines: Lines::new(Arc::clone(&vault), spawn),
+            keeping: Keeping::default(),
             questions: Questions::default(),
             work: Work::new(vault),
             hashings: Hashings::default(),
@@ -189,7 +194,7 @@ impl Shares {
             Came::Lane(LaneEvent::Told(lane, told)) => self.lane_told(cx, lane, told),
             Came::Lane(LaneEvent::Ended(lane)) => {
                 let lines::Ended { gave, askers, tokens } = self.lines.ended(lane);
-                cx.effects.extend(gave.map(|peer| Effect::Gives { peer, gives: false }));
+                gave.into_iter().for_each(|peer| self.keeping.gives(peer, false));
                 self.lost(cx, askers);
                 for token in tokens {
                     self.uploads.handle(cx.now, upload::Input::Cancelled { token });
@@ -229,6 +234,7 @@ impl Shares {
         self.questions.disconnected(&peer);
         let askers = self.lines.disconnected(&peer);
         self.lost(cx, askers);
+        self.keeping.gives(peer, false);
         self.downloads.handle(cx.now, download::Input::PeerDown { peer });
         self.uploads.handle(cx.now, upload::Input::PeerDown { peer });
         self.survey_all(cx, |_| proto::transfer::survey::Input::PeerDown { peer }, None);
@@ -251,7 +257,7 @@ impl Shares {
         match event.came {
             Came::Opened(stream) => {
                 self.lines.opened(event.peer, stream);
-                cx.effects.push_back(Effect::Gives { peer: event.peer, gives: true });
+                self.keeping.gives(event.peer, true);
             }
             Came::Refused(why) => {
                 tracing::debug!(peer = %event.peer, "no lane: {why}");
@@ -323,7 +329,7 @@ impl Shares {
     /// Somebody may have a share.
     fn candidate(&mut self, cx: &Cx, id: TransferId, peer: PeerId, addresses: Vec<libp2p::Multiaddr>) {
         if peer != self.own {
-            self.circle.candidate(cx.now, id, peer, addresses);
+            self.circle.candidate(cx.now, id, peer, (addresses, Word::Hearsay));
         }
     }
 

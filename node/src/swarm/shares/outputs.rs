@@ -29,7 +29,7 @@ use crate::{
 };
 
 impl Shares {
-    /// Carries out all that the machines want, which may have them want more.
+    /// Carries out all that the machines want, which may have them want more. To be called after everything that happens.
     pub(super) fn drain(&mut self, cx: &mut Cx) {
         loop {
             if let Some(output) = self.downloads.poll_output() {
@@ -40,6 +40,9 @@ impl Shares {
                 break;
             }
         }
+        self.keeping.serves(self.uploads.served_peers());
+        let transfers = |(peer, transfers)| Effect::Transfers { peer, transfers };
+        cx.effects.extend(self.keeping.changes().into_iter().map(transfers));
     }
 
     fn download_output(&mut self, cx: &mut Cx, output: download::Output) {

@@ -108,8 +108,8 @@ pub struct Uploads {
     peers: BTreeMap<PeerId, Peer>,
     /// Those who are interested and not served.
     waiting: BTreeSet<PeerId>,
-    /// How many are served.
-    served: usize,
+    /// Those who are served: at most [`SLOTS`].
+    served: BTreeSet<PeerId>,
     /// Who asked what.
     tokens: BTreeMap<Token, PeerId>,
     queued: usize,
@@ -129,7 +129,7 @@ impl Uploads {
             rng: ChaCha8Rng::from_seed(seed),
             peers: BTreeMap::new(),
             waiting: BTreeSet::new(),
-            served: 0,
+            served: BTreeSet::new(),
             tokens: BTreeMap::new(),
             queued: 0,
             turns: Turns::default(),
@@ -189,11 +189,16 @@ impl Uploads {
         Deadline::earliest(round, self.allowed)
     }
 
+    /// Those who are served now.
+    pub fn served_peers(&self) -> &BTreeSet<PeerId> {
+        &self.served
+    }
+
     /// What is under way.
     pub fn load(&self) -> Load {
         Load {
             peers: self.peers.len(),
-            served: self.served,
+            served: self.served.len(),
             queued: self.queued,
             serving: self.peers.values().map(Peer::serving_count).sum(),
         }
@@ -238,7 +243,7 @@ impl Uploads {
 
     /// Gives free slots to those who wait.
     fn fill_slots(&mut self, now: Now) {
-        while self.served < SLOTS && !self.waiting.is_empty() {
+        while self.served.len() < SLOTS && !self.waiting.is_empty() {
             let waiting = self.waiting.iter().filter_map(|id| self.peers.get_key_value(id));
             let Some(id) = choosing::by_chance(now, waiting, &mut self.rng) else { return };
             self.stand(now, id, Standing::Optimistic(now.mono_ms));
@@ -268,10 +273,10 @@ impl Uploads {
 
     fn stand(&mut self, now: Now, id: PeerId, standing: Standing) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        self.served -= usize::from(peer.is_served());
         peer.stand(now, standing);
-        self.served += usize::from(peer.is_served());
+        self.served.remove(&id);
         if peer.is_served() {
+            self.served.insert(id);
             self.waiting.remove(&id);
             return;
         }
@@ -292,7 +297,7 @@ impl Uploads {
 
     fn peer_down(&mut self, id: PeerId) {
         let Some(peer) = self.peers.remove(&id) else { return };
-        self.served -= usize::from(peer.is_served());
+        self.served.remove(&id);
         self.queued -= peer.queue.len();
         self.waiting.remove(&id);
         self.turns.forget(id);

@@ -117,6 +117,24 @@ fn number(peer: PeerId) -> u32 {
 }
 
 #[test]
+fn those_who_are_served_are_known_by_name() {
+    let mut station = Station::new(1_000);
+    for n in 0..20 {
+        station.asks(n, BLOCK, FILE);
+    }
+    let served = |station: &Station| station.uploads.served_peers().clone();
+    let first = served(&station);
+    assert_eq!((first.len(), station.uploads.load().served), (SLOTS, SLOTS));
+    let gone = *first.first().unwrap();
+    station.input(Input::PeerDown { peer: gone });
+    assert!(!served(&station).contains(&gone) && served(&station).len() == SLOTS);
+    for n in 0..20 {
+        station.input(Input::NotInterested { peer: peer(n), transfer: FILE });
+    }
+    assert_eq!(served(&station), BTreeSet::new());
+}
+
+#[test]
 fn while_nothing_competes_nobody_is_choked() {
     let mut station = Station::new(10_000);
     (0..SLOTS as u32).for_each(|n| station.asks(n, BLOCK, FILE));
