@@ -57,6 +57,8 @@ pub enum Fault {
     Babble,
     /// Is gone after a few blocks.
     Vanish,
+    /// Sends a wrong block, and closes the lane before anybody can have looked at it.
+    HitAndRun,
 }
 
 /// The peer. It leaves when it is dropped.
@@ -225,7 +227,7 @@ async fn serve(mut lane: Stream, shared: &Shared) -> io::Result<()> {
                 lane.write_all(&head(number + 1_000_000, Reply::Bytes(5))).await?;
                 lane.write_all(b"hello").await?;
             }
-            Fault::Corrupt => bytes[0] ^= 1,
+            Fault::Corrupt | Fault::HitAndRun => bytes[0] ^= 1,
             Fault::Honest | Fault::WrongHashes | Fault::Trickle | Fault::Vanish => {}
         }
         lane.write_all(&head(number, Reply::Bytes(bytes.len() as u32))).await?;
@@ -238,6 +240,9 @@ async fn serve(mut lane: Stream, shared: &Shared) -> io::Result<()> {
         }
         lane.write_all(&bytes).await?;
         lane.flush().await?;
+        if shared.fault == Fault::HitAndRun {
+            return lane.close().await;
+        }
     }
 }
 

@@ -48,6 +48,8 @@ async fn the_document_lists_every_route_and_every_report() {
         "get /api/v1/people",
         "get /api/v1/private-rooms/{room}/invite",
         "get /api/v1/rooms",
+        "get /api/v1/rooms/{room}/files",
+        "post /api/v1/rooms/{room}/files",
         "get /api/v1/rooms/{room}/members",
         "get /api/v1/rooms/{room}/messages",
         "get /api/v1/status",

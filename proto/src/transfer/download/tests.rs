@@ -104,6 +104,34 @@ fn a_block_that_a_peer_lacked_may_come_to_be_there() {
 }
 
 #[test]
+fn a_block_in_hand_that_came_to_nothing_is_asked_of_another_and_blamed_on_nobody() {
+    let mut getter = Getter::of(1, 1);
+    let (request, ..) = getter.asked[0];
+    getter.receive(request);
+    getter.input(Input::PeerDown { peer: peer(0) });
+    assert!(getter.asked.is_empty() && getter.downloads.load().bytes > 0);
+    getter.input(Input::Failed { request, why: Failure::Lost });
+    assert_eq!(getter.downloads.load().bytes, 0);
+    getter.seeder(1, 1);
+    getter.get(getter.of_peer(1)[0].0);
+    assert!(getter.said(&Output::Finished { transfer: FILE }) && !getter.said(&ban(0, Misdeed::WrongByte)));
+}
+
+#[test]
+fn who_only_ever_failed_comes_after_those_who_gave() {
+    let mut getter = Getter::of(40, 1);
+    getter.get(getter.of_peer(0)[0].0);
+    getter.seeder(1, 40);
+    let silent = getter.of_peer(1);
+    assert!(!silent.is_empty(), "one of whom nothing is known is tried");
+    for (request, ..) in silent {
+        getter.fail(request, Failure::Lost);
+    }
+    let score = |n: u32| getter.downloads.links[&peer(n)].score(at(getter.now_ms));
+    assert!(score(1) < score(0), "{} and {}", score(1), score(0));
+}
+
+#[test]
 fn a_full_disk_pauses_a_transfer_and_what_was_not_stored_is_got_again() {
     for count in [1, 3] {
         let mut getter = Getter::of(count, 1);

@@ -13,7 +13,7 @@ use proto::blob::outline::Outline;
 use super::{MIB, Places, start};
 
 /// Each fault, with whether it is one for which a peer is banned, and what the log says then.
-const FAULTS: [(Fault, Option<&str>); 7] = [
+const FAULTS: [(Fault, Option<&str>); 8] = [
     (Fault::Corrupt, Some("sent wrong bytes")),
     (Fault::WrongHashes, None),
     (Fault::Stall, None),
@@ -21,6 +21,7 @@ const FAULTS: [(Fault, Option<&str>); 7] = [
     (Fault::Lie, Some("has what it lacks")),
     (Fault::Babble, None),
     (Fault::Vanish, None),
+    (Fault::HitAndRun, Some("sent wrong bytes")),
 ];
 
 #[tokio::test]
