@@ -52,9 +52,10 @@ async fn a_partial_getter_gives_what_it_has() {
     share_until(&slow.api(), &begun.root, "some of it is there", seconds(30), |share| share.done_bytes >= 2 * MIB)
         .await;
     drop(seeder);
-    // It learns of the only one who has anything from Kademlia, or from its address.
+    // It learns of the only one who has anything from Kademlia, or from its address. By the root alone it could not know what the share
+    // is before somebody has the end of the file.
     let other = start("other", &[&slow]).await;
-    let mut fetch = Fetch::all(&share.root, &places.at("other"));
+    let mut fetch = Fetch::all(share.link.as_deref().unwrap(), &places.at("other"));
     fetch.peers = vec![slow.addresses()[0].clone()];
     other.api().begin_fetch(&fetch).await.unwrap();
     let has = |share: &node::model::Share| share.done_bytes >= 2 * MIB;
