@@ -123,6 +123,7 @@ fn order_name(order: &Order) -> &'static str {
         Order::Ask { piece: Piece::Manifest(_), .. } => "lane.order.ask.manifest",
         Order::Ask { piece: Piece::Block(_), .. } => "lane.order.ask.block",
         Order::TakeBack { .. } => "lane.order.take_back",
+        Order::Received { .. } => "lane.order.received",
     }
 }
 

@@ -73,6 +73,7 @@ fn order() -> impl Strategy<Value = share::Order> {
             piece
         }),
         integer().prop_map(|number| share::Order::TakeBack { number }),
+        integer().prop_map(|number| share::Order::Received { number }),
     ]
 }
 

@@ -12,7 +12,7 @@
 //! arrives in order.
 //!
 //! Blocks go over *lanes*, `/starling/block/1`: a stream that who wants blocks opens and keeps. It sends [`Order`]s, and gets a
-//! [`Delivery`] for each that it does not take back, in any order; the bytes of a block follow its delivery. Each is a frame of
+//! [`Delivery`] for each that asks and that it does not take back, in any order; the bytes of a block follow its delivery. Each is a frame of
 //! [`crate::wire`] after its length in two bytes, the higher first.
 
 use serde::{Deserialize, Serialize};
@@ -199,6 +199,11 @@ pub enum Order {
     },
     /// Does not want them any more. They may come all the same.
     TakeBack {
+        /// The question.
+        number: u64,
+    },
+    /// They are here, whole: so who gives knows how much is on its way. Said of all bytes that come, also of those that were taken back.
+    Received {
         /// The question.
         number: u64,
     },

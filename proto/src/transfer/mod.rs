@@ -23,6 +23,7 @@ pub mod survey;
 mod tests;
 mod turns;
 pub mod upload;
+pub mod window;
 
 pub use lengths::Lengths;
 pub use limits::ByteRate;

@@ -11,6 +11,7 @@ use super::{
 use node::{Conduct, Way};
 use world::World;
 
+mod lanes;
 mod node;
 mod world;
 
@@ -280,6 +281,42 @@ fn two_hundred_getters_with_unlike_ways_who_know_thirty_others_are_done_within_t
     let took_ms = world.run_to_end(&getters, FILE, 60 * MINUTE_MS).unwrap();
     assert!(took_ms <= 2 * least_ms, "{took_ms} for {least_ms}");
     assert!(world.sent() <= 200 * bytes * 6 / 5, "{} for {}", world.sent(), 200 * bytes);
+}
+
+/// A file that all of a crowd want at once, over slow ways up: each knows some thirty others, and four of ten the seeder.
+#[test]
+#[ignore = "takes half a minute"]
+fn a_crowd_that_comes_at_once_is_done_within_1_8_times_the_least_time() {
+    for seed in 1..=3 {
+        let mut rng = ChaCha8Rng::from_seed([seed; 32]);
+        let (mut world, count) = (World::new(seed), 64);
+        world.share(FILE, Lengths::new(count, MAX_BLOCK_BYTES, vec![]));
+        let seeder = world.node(Way { up: 2_000, down: 10_000, away_ms: 10 }, Conduct::Honest);
+        world.gives(seeder, FILE, Blocks::all(count));
+        let mut getters = Vec::new();
+        for _ in 0..200 {
+            let way = Way { up: 1_000, down: 5_000, away_ms: rng.random_range(5..45) };
+            let getter = world.node(way, Conduct::Honest);
+            world.gets(getter, FILE, Blocks::none(count));
+            getters.push(getter);
+        }
+        for getter in &getters {
+            if rng.random_range(0..100) < 40 {
+                world.connect(*getter, seeder);
+            }
+            for _ in 0..15 {
+                let other = getters[rng.random_range(0..getters.len())];
+                if other != *getter {
+                    world.connect(*getter, other);
+                }
+            }
+        }
+        let bytes = u64::from(count) * BLOCK;
+        let least_ms = 200 * bytes / (200 * 1_000 + 2_000);
+        let took_ms = world.run_to_end(&getters, FILE, 10 * MINUTE_MS).unwrap();
+        assert!(took_ms * 10 <= least_ms * 18, "{took_ms} for {least_ms}");
+        assert!(world.sent() * 100 <= 200 * bytes * 110, "{} for {}", world.sent(), 200 * bytes);
+    }
 }
 
 proptest! {

@@ -54,7 +54,12 @@ pub fn answers() -> Vec<ShareAnswer> {
 
 pub fn orders() -> Vec<Order> {
     let ask = |number, piece| Order::Ask { number, share: share(), piece };
-    vec![ask(0, Piece::Manifest(1)), ask(70_000, Piece::Block(300)), Order::TakeBack { number: 70_000 }]
+    vec![
+        ask(0, Piece::Manifest(1)),
+        ask(70_000, Piece::Block(300)),
+        Order::TakeBack { number: 70_000 },
+        Order::Received { number: 1 },
+    ]
 }
 
 pub fn deliveries() -> Vec<Delivery> {

@@ -151,6 +151,10 @@ impl Lane {
                 delivery = deliveries.next(), if self.in_hand.len() < MAX_IN_HAND => match delivery {
                     Some(delivery) => {
                         let (delivery, bytes) = delivery?;
+                        if let Reply::Bytes(_) = delivery.reply {
+                            let received = Order::Received { number: delivery.number };
+                            send(&mut write, &frames::encoded(&received)).await?;
+                        }
                         self.delivered(delivery, bytes).await?;
                     }
                     None => return Ok(()),
@@ -185,11 +189,7 @@ impl Lane {
             }
             next = more.try_recv().ok();
         }
-        let sent = async {
-            write.write_all(&bytes).await?;
-            write.flush().await
-        };
-        tokio::time::timeout(WRITE, sent).await?
+        send(write, &bytes).await
     }
 
     async fn delivered(&mut self, delivery: Delivery, bytes: Vec<u8>) -> io::Result<()> {
@@ -219,6 +219,15 @@ impl Lane {
     async fn tell(&mut self, got: Got) -> io::Result<()> {
         self.events.send(LaneEvent::Got(self.ends.lane, got)).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
+}
+
+/// Sends orders.
+async fn send(write: &mut WriteHalf<Stream>, orders: &[u8]) -> io::Result<()> {
+    let sent = async {
+        write.write_all(orders).await?;
+        write.flush().await
+    };
+    tokio::time::timeout(WRITE, sent).await?
 }
 
 /// What comes on the stream, each with its bytes. Reading is not cancel safe, so that it must not be a branch of a `select!` itself.

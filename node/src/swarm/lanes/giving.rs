@@ -4,10 +4,16 @@
 //! |---|---|---|
 //! | open | it came | the swarm's task says whether it is served, or the peer takes it back |
 //! | being answered | its turn has come | read by the vault, up to [`MAX_READ_AHEAD`] at a time, and sent in their order |
+//! | on its way | it was sent | the peer says that it is there; if that takes longer than [`ARRIVE`], the lane ends |
 //!
 //! While [`MAX_OPEN`] questions are open, no more are read: a peer that asks and asks waits at its own end.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use futures::{
     FutureExt, StreamExt, TryFutureExt,
@@ -34,14 +40,20 @@ const MAX_READ_AHEAD: usize = 4;
 /// Questions of one lane that are not answered: as many as a peer may queue, and some for manifests and for refusals.
 const MAX_OPEN: usize = MAX_QUEUED_EACH + 64;
 
-/// Orders that are read of one lane in a second: each is work for the swarm's task, and blocks of full length at that rate are more than
-/// any network carries. The rest waits at the peer's end.
-const MAX_ORDERS_A_SECOND: u32 = 4_000;
+/// Orders that are read of one lane in a second: each is work for the swarm's task, and two for each block of full length at that rate are
+/// more than any network carries. The rest waits at the peer's end.
+const MAX_ORDERS_A_SECOND: u32 = 8_000;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// How long a peer may take to read one block: slower than 2 KiB/s is of no use to it, and keeps blocks in memory here.
 const WRITE: Duration = Duration::from_secs(120);
+
+/// How long blocks may be on their way to a peer: as many as the network takes at once, at that rate.
+const ARRIVE: Duration = Duration::from_secs(240);
+
+/// How often it is looked whether one was for too long.
+const LOOK: Duration = Duration::from_secs(20);
 
 /// What happens on a lane.
 #[derive(Debug)]
@@ -50,13 +62,13 @@ pub enum Told {
     Asked(Asked),
     /// It does not want it any more.
     TakenBack(u64),
-    /// A piece went out: so many bytes, in so many milliseconds.
-    Sent {
+    /// A piece is there: so many bytes, in so many milliseconds.
+    Arrived {
         /// The question.
         number: u64,
         /// Bytes.
         bytes: u32,
-        /// Milliseconds from the answer to the last byte.
+        /// Milliseconds from the answer until the peer had said so.
         took_ms: u64,
     },
     /// It did not, because the vault does not have it any more.
@@ -80,11 +92,16 @@ impl Giving {
         let (answers, receiver) = mpsc::channel(MAX_OPEN);
         let open = Arc::new(Semaphore::new(MAX_OPEN));
         let (read, write) = stream.split();
-        let reading = Reading { ends, events: events.clone(), open: Arc::clone(&open) };
-        let writing = Writing { ends, events: events.clone(), open: Arc::clone(&open), vault };
+        let away = Away::default();
+        let reading = Reading { ends, events: events.clone(), open: Arc::clone(&open), away: away.clone() };
+        let writing = Writing { ends, events: events.clone(), open: Arc::clone(&open), away: away.clone(), vault };
         let task = async move {
-            let either = futures::future::select(reading.run(read).boxed(), writing.run(receiver, write).boxed());
-            if let Err(error) = either.await.factor_first().0 {
+            let first = tokio::select! {
+                read = reading.run(read) => read,
+                written = writing.run(receiver, write) => written,
+                () = away.too_long() => Err(io::ErrorKind::TimedOut.into()),
+            };
+            if let Err(error) = first {
                 tracing::debug!(peer = %ends.peer, "a lane ended: {error}");
             }
             // The swarm's task may have ended.
@@ -105,10 +122,42 @@ impl Giving {
     }
 }
 
+/// Pieces on their way, by number: how many bytes, and since when. No more than the uploads serve to one peer at a time.
+#[derive(Clone, Default)]
+struct Away(Arc<Mutex<BTreeMap<u64, (u32, Instant)>>>);
+
+impl Away {
+    /// A piece goes out.
+    fn sent(&self, number: u64, bytes: u32, since: Instant) {
+        self.lock().insert(number, (bytes, since));
+    }
+
+    /// It is there. `None` if it was not on its way.
+    fn arrived(&self, number: u64) -> Option<(u32, Instant)> {
+        self.lock().remove(&number)
+    }
+
+    /// Waits until one is on its way for too long.
+    async fn too_long(&self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if self.lock().values().any(|(_, since)| since.elapsed() > ARRIVE) {
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, (u32, Instant)>> {
+        // Whoever panicked left a whole map: each change is one call.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 struct Reading {
     ends: Ends,
     events: mpsc::Sender<LaneEvent>,
     open: Arc<Semaphore>,
+    away: Away,
 }
 
 impl Reading {
@@ -131,6 +180,11 @@ impl Reading {
                     Told::Asked(Asked { number, share, piece })
                 }
                 Order::TakeBack { number } => Told::TakenBack(number),
+                Order::Received { number } => {
+                    let (bytes, since) = self.away.arrived(number).ok_or(io::ErrorKind::InvalidData)?;
+                    let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    Told::Arrived { number, bytes, took_ms }
+                }
             };
             tell(&self.events, self.ends, told).await?;
         }
@@ -141,6 +195,7 @@ struct Writing {
     ends: Ends,
     events: mpsc::Sender<LaneEvent>,
     open: Arc<Semaphore>,
+    away: Away,
     vault: Arc<dyn Vault>,
 }
 
@@ -165,6 +220,10 @@ impl Writing {
                 Ready::Failed(asked, _) => (delivery(asked.number, Reply::Refused(Refusal::Lacks)), [].as_slice()),
                 Ready::Refused(number, why) => (delivery(*number, Reply::Refused(*why)), [].as_slice()),
             };
+            if let Ready::Bytes(asked, bytes, since) = &ready {
+                // Before it is sent, or the peer could say that it is there before that is known.
+                self.away.sent(asked.number, bytes.len() as u32, *since);
+            }
             let sent = async {
                 write.write_all(&frames::encoded(&delivery)).await?;
                 write.write_all(bytes).await?;
@@ -173,13 +232,8 @@ impl Writing {
             tokio::time::timeout(WRITE, sent).await??;
             self.open.add_permits(1);
             match ready {
-                Ready::Bytes(asked, bytes, since) => {
-                    let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-                    let told = Told::Sent { number: asked.number, bytes: bytes.len() as u32, took_ms };
-                    tell(&self.events, self.ends, told).await?;
-                }
                 Ready::Failed(asked, error) => tell(&self.events, self.ends, Told::Failed(asked, error)).await?,
-                Ready::Refused(..) => {}
+                Ready::Bytes(..) | Ready::Refused(..) => {}
             }
         }
         Ok(())

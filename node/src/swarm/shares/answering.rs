@@ -199,7 +199,7 @@ impl Shares {
                     self.uploads.handle(cx.now, upload::Input::Cancelled { token });
                 }
             }
-            Told::Sent { number, bytes, took_ms } => {
+            Told::Arrived { number, bytes, took_ms } => {
                 let Some((token, asked)) = self.lines.answered(lane, number) else { return };
                 self.uploads.handle(cx.now, upload::Input::Served { token, bytes, took_ms });
                 if let Some(entry) = self.table.id(&asked.share).and_then(|id| self.table.get_mut(id)) {

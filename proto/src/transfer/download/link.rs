@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand_chacha::ChaCha8Rng;
 
-use super::{Failure, MAX_REQUESTS_EACH, PeerLoad, REST, RequestId, window::Window};
+use super::{Failure, MAX_REQUESTS_EACH, PeerLoad, REST, RequestId};
 use crate::{
     backoff::Backoff,
     time::{Deadline, Now},
-    transfer::{TransferId, meter::Meter},
+    transfer::{TransferId, meter::Meter, window::Window},
 };
 
 /// Failures that make a peer come later in the order; more do not.

@@ -19,7 +19,7 @@
 //! | stored | durable | stays so |
 //!
 //! **How much of whom.** Each peer has a window of bytes that may be asked of it, which follows its bandwidth and its delay: it doubles
-//! at first, grows while nothing waits at the other end, and shrinks when blocks wait there ([`window`] tells how).
+//! at first, grows while nothing waits at the other end, and shrinks when blocks wait there ([`super::window`] tells how).
 //! When not everybody can be asked, those that gave most of late come first, and each failure halves what counts; one of whom nothing is
 //! known is tried before all.
 //!
@@ -78,7 +78,6 @@ mod swarm;
 #[cfg(test)]
 mod tests;
 mod transfer;
-pub mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -88,7 +87,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub use interface::*;
 
-use super::{Blocks, Lengths, MAX_BLOCK_BYTES, MAX_BLOCKS, TransferId, limits::Limits, turns::Turns};
+use super::{Blocks, Lengths, MAX_BLOCK_BYTES, MAX_BLOCKS, TransferId, limits::Limits, turns::Turns, window};
 use crate::{
     backoff::{Backoff, Policy},
     schedule::Schedule,

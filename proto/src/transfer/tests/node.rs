@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::lanes::Lanes;
 use crate::transfer::{
     Blocks, TransferId,
     download::{Downloads, Misdeed, RequestId},
@@ -63,6 +64,7 @@ pub struct Node {
     pub way: Way,
     pub is_gone: bool,
     pub up_free_us: u64,
+    pub lanes: Lanes,
     pub down_free_us: u64,
     pub has: BTreeMap<TransferId, Blocks>,
     pub neighbours: BTreeSet<usize>,
@@ -93,6 +95,7 @@ impl Node {
             way,
             is_gone: false,
             up_free_us: 0,
+            lanes: Lanes::default(),
             down_free_us: 0,
             has: BTreeMap::new(),
             neighbours: BTreeSet::new(),

@@ -6,14 +6,17 @@ use libp2p_identity::PeerId;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::node::{Conduct, Node, Question, Way};
+use super::{
+    lanes::Sending,
+    node::{Conduct, Node, Question, Way},
+};
 use crate::{
     testing::{at, cheap_peer},
     time::Now,
     transfer::{
         Blocks, Lengths, TransferId,
         download::{self, Failure, MAX_BYTES, MAX_REQUESTS, RequestId},
-        upload::{self, MAX_QUEUED, Refusal, SLOTS, Token},
+        upload::{self, MAX_QUEUED, MAX_SLOTS, Refusal, Token},
     },
 };
 
@@ -42,6 +45,7 @@ enum Event {
     Stored { node: usize, transfer: TransferId, block: u32 },
     Arrived { from: usize, question: Question, bytes: u32, right: bool },
     Vanish(usize),
+    SegmentOut(usize),
 }
 
 /// All of them.
@@ -196,6 +200,7 @@ impl World {
             }
             Event::Arrived { from, question, bytes, right } => self.arrive(from, question, bytes, right),
             Event::Vanish(node) => self.vanish(node),
+            Event::SegmentOut(node) => self.send_segment(node),
         }
     }
 
@@ -307,7 +312,7 @@ impl World {
         let load = self.nodes[node].downloads.load();
         assert!(load.bytes <= MAX_BYTES && load.requests <= MAX_REQUESTS, "{load:?}");
         let load = self.nodes[node].uploads.load();
-        assert!(load.served <= SLOTS && load.queued <= MAX_QUEUED, "{load:?}");
+        assert!(load.served <= MAX_SLOTS && load.queued <= MAX_QUEUED, "{load:?}");
         let this = &self.nodes[node];
         let due = [this.downloads.poll_timeout(), this.uploads.poll_timeout()].into_iter().flatten().min();
         if let Some(due) = due {
@@ -374,21 +379,36 @@ impl World {
         }
     }
 
-    /// A block goes out behind those before it, and comes in likewise at the other end.
+    /// A block goes out behind those before it on the same lane; the lanes of a node share its way.
     fn serve(&mut self, node: usize, token: Token) {
         let Some(question) = self.nodes[node].questions.remove(&token) else { return };
         self.nodes[node].tokens.remove(&(question.from, question.request));
         assert!(!question.is_cancelled, "serves what was cancelled");
-        let bytes = self.shares[&question.transfer].len(question.block);
-        let away_ms = self.nodes[node].way.away_ms + self.nodes[question.from].way.away_ms;
+        let len = self.shares[&question.transfer].len(question.block);
+        let (now_ms, sender) = (self.now_ms, &mut self.nodes[node]);
+        sender.sent.push((now_ms, len));
+        let is_idle = sender.lanes.is_idle();
+        sender.lanes.push(Sending { token, question, len, left: len.into(), since_ms: now_ms });
+        if is_idle {
+            self.nodes[node].up_free_us = now_ms * 1_000;
+            self.send_segment(node);
+        }
+    }
+
+    /// The next segment goes out.
+    fn send_segment(&mut self, node: usize) {
         let sender = &mut self.nodes[node];
-        sender.sent.push((self.now_ms, bytes));
-        sender.up_free_us = sender.up_free_us.max(self.now_ms * 1_000) + u64::from(bytes) * 1_000 / sender.way.up;
-        let out_us = sender.up_free_us;
+        let Some((bytes, done)) = sender.lanes.next() else { return };
+        sender.up_free_us += bytes * 1_000 / sender.way.up;
+        let out_ms = sender.up_free_us.div_ceil(1_000).max(self.now_ms);
         let right = sender.conduct != Conduct::Wrong;
-        let out_ms = out_us.div_ceil(1_000);
-        self.event(out_ms, Event::Sent { node, token, bytes, took_ms: out_ms - self.now_ms });
-        self.event(out_ms + away_ms, Event::Arrived { from: node, question, bytes, right });
+        self.event(out_ms, Event::SegmentOut(node));
+        if let Some(Sending { token, question, len, since_ms, .. }) = done {
+            let away_ms = self.nodes[node].way.away_ms + self.nodes[question.from].way.away_ms;
+            let known_ms = out_ms + 2 * away_ms;
+            self.event(known_ms, Event::Sent { node, token, bytes: len, took_ms: known_ms - since_ms });
+            self.event(out_ms + away_ms, Event::Arrived { from: node, question, bytes: len, right });
+        }
     }
 
     /// The last byte of a block arrives; those of others that arrived before are received first.

@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    NEWCOMER_WEIGHT, OPTIMISTIC_SLOTS, ROTATE_MS, SLOTS,
+    NEWCOMER_WEIGHT, OPTIMISTIC_OF, ROTATE_MS,
     peer::{Peer, Standing},
 };
 use crate::time::Now;
@@ -17,7 +17,7 @@ use crate::time::Now;
 enum Merit {
     /// It gave us so much.
     Gives(Reverse<u64>),
-    /// It gives nothing, and takes so much of what it is served, not for long yet.
+    /// It gives nothing, and is served since then, not for long yet.
     Takes(Reverse<u64>),
     /// It is not served, and was last at this time.
     Waits(Option<u64>),
@@ -33,14 +33,14 @@ fn merit(now: Now, peer: &Peer) -> Merit {
         Standing::Regular(since) | Standing::Optimistic(since) if now.mono_ms >= since.saturating_add(ROTATE_MS) => {
             Merit::HadEnough(since)
         }
-        Standing::Regular(_) | Standing::Optimistic(_) => Merit::Takes(Reverse(peer.taken(now))),
+        Standing::Regular(since) | Standing::Optimistic(since) => Merit::Takes(Reverse(since)),
     }
 }
 
-/// Those who are to be served from now on, and whether by merit.
-pub fn choose(now: Now, peers: &BTreeMap<PeerId, Peer>, rng: &mut ChaCha8Rng) -> BTreeMap<PeerId, bool> {
+/// Those who are to be served from now on, so many at most, and whether by merit.
+pub fn choose(now: Now, slots: usize, peers: &BTreeMap<PeerId, Peer>, rng: &mut ChaCha8Rng) -> BTreeMap<PeerId, bool> {
     let interested: Vec<(&PeerId, &Peer)> = peers.iter().filter(|(_, peer)| peer.is_interested()).collect();
-    if interested.len() <= SLOTS {
+    if interested.len() <= slots {
         return interested.into_iter().map(|(id, _)| (*id, true)).collect();
     }
     let mut by_merit: Vec<(Merit, PeerId)> = interested
@@ -50,13 +50,13 @@ pub fn choose(now: Now, peers: &BTreeMap<PeerId, Peer>, rng: &mut ChaCha8Rng) ->
         .collect();
     by_merit.sort_unstable();
     let mut chosen: BTreeMap<PeerId, bool> =
-        by_merit.into_iter().take(SLOTS - OPTIMISTIC_SLOTS).map(|(_, id)| (id, true)).collect();
+        by_merit.into_iter().take(slots - slots / OPTIMISTIC_OF).map(|(_, id)| (id, true)).collect();
     for (id, peer) in interested {
-        if chosen.len() < SLOTS && peer.has_its_chance(now) && !peer.is_snubbing(now) {
+        if chosen.len() < slots && peer.has_its_chance(now) && !peer.is_snubbing(now) {
             chosen.entry(*id).or_insert(false);
         }
     }
-    while chosen.len() < SLOTS
+    while chosen.len() < slots
         && let Some(id) =
             by_chance(now, peers.iter().filter(|(id, peer)| peer.is_interested() && !chosen.contains_key(id)), rng)
     {

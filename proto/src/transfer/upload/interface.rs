@@ -53,13 +53,13 @@ pub enum Input {
         /// To which question.
         token: Token,
     },
-    /// What was to be served went out, or as much of it as did.
+    /// What was to be served has arrived, or as much of it as will.
     Served {
         /// Which.
         token: Token,
         /// How much.
         bytes: u32,
-        /// How many milliseconds it took to read and send it.
+        /// How many milliseconds it took until the peer said so.
         took_ms: u64,
     },
     /// A peer gave us so much of any transfer, and it was right.

@@ -1,17 +1,20 @@
 //! Uploads: which peers' questions are answered, in which order, and how fast.
 //!
 //! Few peers are served at a time, because a way that is shared by all is quick for none. A peer that is served is *unchoked*; the
-//! others are told that they are *choked*, and their questions are refused. While no more than [`SLOTS`] peers are interested, nobody is
+//! others are told that they are *choked*, and their questions are refused. How many slots there are follows what they bring ([`slots`]).
+//! While no more peers than that are interested, nobody is
 //! choked. Otherwise (Cohen 2003, "Incentives Build Robustness in BitTorrent"; Legout, Urvoy-Keller and Michiardi 2006, "Rarest First
 //! and Choke Algorithms Are Enough") it is decided every [`CHOKE_MS`] anew:
 //!
 //! | slots | are given to |
 //! |---|---|
-//! | all but [`OPTIMISTIC_SLOTS`] | first those who gave us most in the last 20 s, in whatever transfer. Then, and so to all if we want nothing: those served already, who take fastest first; those who wait, the one that waited longest first; and last those who were served for [`ROTATE_MS`] |
-//! | [`OPTIMISTIC_SLOTS`], and those that the others left | one by chance, for [`OPTIMISTIC_MS`] each: so newcomers, who have nothing to give yet and are [`NEWCOMER_WEIGHT`] times as likely, come to have something; and we find peers that give more |
+//! | three of four | first those who gave us most in the last 20 s, in whatever transfer. Then, and so to all if we want nothing: those served already, the last one first; those who wait, the one that waited longest first; and last those who were served for [`ROTATE_MS`] |
+//! | one of [`OPTIMISTIC_OF`], and those that the others left | one by chance, for [`OPTIMISTIC_MS`] each: so newcomers, who have nothing to give yet and are [`NEWCOMER_WEIGHT`] times as likely, come to have something; and we find peers that give more |
 //!
 //! A peer that has what we want, that we served for [`SNUB_MS`] and that gave nothing all the while *snubs* us. It loses its slot, which
-//! is given by chance, and gets another only if nobody else wants it, until it gives, or was without for [`FORGIVE_MS`]. A slot that becomes free is given by chance at once.
+//! is given by chance, and gets another only if nobody else wants it, until it gives, or was without for [`FORGIVE_MS`]. A slot that
+//! becomes free is given by chance at once; so is one whose peer asked for nothing for [`IDLE_MS`], because it asked others for all that
+//! we have.
 //!
 //! | a peer is | when | its questions |
 //! |---|---|---|
@@ -20,18 +23,19 @@
 //! | served by chance | it was drawn | wait in line |
 //!
 //! **Order.** The peers that are served take turns, so that all that ask get the same number of bytes, whatever their blocks' lengths
-//! and however many questions they have in line. Each is sent a few blocks at a time: four if it takes them within [`QUICK_MS`], fewer
-//! the longer they take, but always one; so the way is never idle, little waits in it, and one that does not read holds up nobody.
+//! and however many questions they have in line. What is on its way to each follows its bandwidth and its
+//! delay, as what is asked does ([`super::window`]), but for a block less. So nearly all that waits waits here, where it holds up nobody
+//! and can be taken back.
 //!
 //! **Limits** are token buckets, counted in bytes of blocks when a block begins to be served: over any time, no more than the limit and one block
 //! go out. A question of a transfer whose limit holds it up is passed by those behind it.
 //!
 //! | bound | value | when it is reached |
 //! |---|---|---|
-//! | [`SLOTS`] served | 8 | others are choked |
+//! | [`MAX_SLOTS`] served | 32 | others are choked |
 //! | [`MAX_QUEUED_EACH`] questions of a peer in line | 128 | further ones are refused as busy |
-//! | [`MAX_QUEUED`] in all | 1,024 | the same |
-//! | [`MAX_SERVING_EACH`] being answered, for one peer | 32, and four blocks of full length | they wait in line |
+//! | [`MAX_QUEUED`] in all | 4,096 | the same |
+//! | [`MAX_WINDOW`](super::window::MAX_WINDOW) being answered, for one peer, and as many questions as may be in line | 8 MiB, 128 | they wait in line |
 //! | [`MAX_PEERS`] known | 1,024 | others are refused as busy, and not served |
 //! | [`MAX_INTERESTS`] of a peer | 1,024 | further ones are not noted |
 //!
@@ -42,6 +46,7 @@ mod debt;
 mod interface;
 mod peer;
 mod serving;
+pub mod slots;
 #[cfg(test)]
 mod tests;
 
@@ -56,12 +61,19 @@ pub use interface::*;
 use super::{ByteRate, TransferId, limits::Limits, turns::Turns};
 use crate::time::{Deadline, Now};
 use peer::{Peer, Question, Standing};
+use slots::Slots;
 
-/// Peers served at a time while others wait: twice as many as in BitTorrent's first client, whose users had 128 kbit/s to give.
-pub const SLOTS: usize = 8;
+/// Peers served at a time while others wait, at least: as in BitTorrent's first client.
+pub const MIN_SLOTS: usize = 4;
 
-/// Of these, those that are given by chance: a quarter, as there.
-pub const OPTIMISTIC_SLOTS: usize = 2;
+/// And at most: together they keep a gigabit busy if each takes four megabytes a second.
+pub const MAX_SLOTS: usize = 32;
+
+/// Of so many slots, one is given by chance: as there.
+pub const OPTIMISTIC_OF: usize = 4;
+
+/// Milliseconds for which a slot may be idle while others wait: time to ask for a block after one was told, however far away one is.
+pub const IDLE_MS: u64 = 1_000;
 
 /// Milliseconds between two decisions about who is served: a connection needs this long to become as fast as it can.
 pub const CHOKE_MS: u64 = 10_000;
@@ -85,14 +97,7 @@ pub const NEWCOMER_WEIGHT: u32 = 3;
 pub const MAX_QUEUED_EACH: usize = 128;
 
 /// Questions in line in all: those of all who are served.
-pub const MAX_QUEUED: usize = SLOTS * MAX_QUEUED_EACH;
-
-/// Blocks on their way to one peer at a time, however short.
-pub const MAX_SERVING_EACH: usize = 32;
-
-/// Milliseconds for a block within which a peer gets four at a time: enough to read the next while one is sent. With twice as many it
-/// gets two.
-pub const QUICK_MS: u64 = 50;
+pub const MAX_QUEUED: usize = MAX_SLOTS * MAX_QUEUED_EACH;
 
 /// Peers that are known: many times those that are ever connected.
 pub const MAX_PEERS: usize = 1_024;
@@ -100,7 +105,7 @@ pub const MAX_PEERS: usize = 1_024;
 /// Transfers in which a peer is interested.
 pub const MAX_INTERESTS: usize = 1_024;
 
-const _: () = assert!(OPTIMISTIC_SLOTS < SLOTS);
+const _: () = assert!(OPTIMISTIC_OF <= MIN_SLOTS);
 
 /// All uploads of a node.
 pub struct Uploads {
@@ -108,8 +113,9 @@ pub struct Uploads {
     peers: BTreeMap<PeerId, Peer>,
     /// Those who are interested and not served.
     waiting: BTreeSet<PeerId>,
-    /// Those who are served: at most [`SLOTS`].
+    /// Those who are served.
     served: BTreeSet<PeerId>,
+    slots: Slots,
     /// Who asked what.
     tokens: BTreeMap<Token, PeerId>,
     queued: usize,
@@ -130,6 +136,7 @@ impl Uploads {
             peers: BTreeMap::new(),
             waiting: BTreeSet::new(),
             served: BTreeSet::new(),
+            slots: Slots::default(),
             tokens: BTreeMap::new(),
             queued: 0,
             turns: Turns::default(),
@@ -172,9 +179,11 @@ impl Uploads {
         self.fill_slots(now);
         if !self.waiting.is_empty() && now.reached(self.round) {
             self.round = now.after(CHOKE_MS);
-            let chosen = choosing::choose(now, &self.peers, &mut self.rng);
+            self.slots.round(now);
+            let chosen = choosing::choose(now, self.slots.count(), &self.peers, &mut self.rng);
             self.rearrange(now, &chosen);
         }
+        self.pass_on_idle_slots(now);
         self.serve_all(now);
     }
 
@@ -185,8 +194,11 @@ impl Uploads {
 
     /// When to call `handle_timeout`.
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        let round = (!self.waiting.is_empty()).then_some(self.round);
-        Deadline::earliest(round, self.allowed)
+        if self.waiting.is_empty() {
+            return self.allowed;
+        }
+        let idle = self.served_now().filter_map(Peer::idle_at).min();
+        Deadline::earliest(Deadline::earliest(Some(self.round), idle), self.allowed)
     }
 
     /// Those who are served now.
@@ -211,6 +223,10 @@ impl Uploads {
         Some(self.peers.entry(id).or_insert_with(Peer::new))
     }
 
+    fn served_now(&self) -> impl Iterator<Item = &Peer> {
+        self.served.iter().filter_map(|id| self.peers.get(id))
+    }
+
     fn limit(&mut self, now: Now, transfer: Option<TransferId>, rate: ByteRate) {
         self.limits.set(now, transfer, rate);
     }
@@ -225,6 +241,7 @@ impl Uploads {
         }
         if self.waiting.is_empty() && now.reached(self.round) {
             self.round = now.after(CHOKE_MS);
+            self.slots.begin(now);
         }
         self.waiting.insert(id);
         self.fill_slots(now);
@@ -243,11 +260,33 @@ impl Uploads {
 
     /// Gives free slots to those who wait.
     fn fill_slots(&mut self, now: Now) {
-        while self.served.len() < SLOTS && !self.waiting.is_empty() {
-            let waiting = self.waiting.iter().filter_map(|id| self.peers.get_key_value(id));
-            let Some(id) = choosing::by_chance(now, waiting, &mut self.rng) else { return };
-            self.stand(now, id, Standing::Optimistic(now.mono_ms));
-            self.tell(id);
+        while self.served.len() < self.slots.count() && self.serve_by_chance(now) {}
+    }
+
+    /// Gives a slot to one of those who wait, if any do.
+    fn serve_by_chance(&mut self, now: Now) -> bool {
+        let waiting = self.waiting.iter().filter_map(|id| self.peers.get_key_value(id));
+        let Some(id) = choosing::by_chance(now, waiting, &mut self.rng) else { return false };
+        self.stand(now, id, Standing::Optimistic(now.mono_ms));
+        self.tell(id);
+        true
+    }
+
+    /// Gives the slots that are idle to others who wait.
+    fn pass_on_idle_slots(&mut self, now: Now) {
+        let is_idle = |peer: &Peer| peer.idle_at().is_some_and(|at| now.reached(at));
+        let idle: Vec<PeerId> =
+            self.served.iter().copied().filter(|id| self.peers.get(id).is_some_and(is_idle)).collect();
+        // Those who lose theirs wait as well, but not for these.
+        let mut others = self.waiting.len();
+        for id in idle {
+            if others > 0 && self.serve_by_chance(now) {
+                others -= 1;
+                self.stand(now, id, Standing::Choked);
+                self.tell(id);
+            } else if let Some(peer) = self.peers.get_mut(&id) {
+                peer.keeps_slot(now);
+            }
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{FORGIVE_MS, MAX_INTERESTS, MAX_SERVING_EACH, OPTIMISTIC_MS, QUICK_MS, SNUB_MS, Token, debt::Debt};
+use super::{FORGIVE_MS, IDLE_MS, MAX_INTERESTS, MAX_QUEUED_EACH, OPTIMISTIC_MS, SNUB_MS, Token, debt::Debt};
 use crate::{
-    time::Now,
-    transfer::{MAX_BLOCK_BYTES, TransferId, meter::Meter},
+    time::{Deadline, Now},
+    transfer::{MAX_BLOCK_BYTES, TransferId, meter::Meter, window::Window},
 };
 
 /// Milliseconds beyond which it does not matter how long a block took.
@@ -47,10 +47,10 @@ pub struct Peer {
     pub queue: VecDeque<Question>,
     serving: BTreeMap<Token, u32>,
     serving_bytes: u64,
-    /// Milliseconds from the turn of a block until it is sent, of late.
-    takes_ms: Option<u64>,
+    window: Window,
+    /// When a slot was last of use to it.
+    used_ms: u64,
     given: Meter,
-    taken: Meter,
     /// Whether we want what it has.
     wanting: bool,
     debt: Debt,
@@ -67,9 +67,9 @@ impl Peer {
             queue: VecDeque::new(),
             serving: BTreeMap::new(),
             serving_bytes: 0,
-            takes_ms: None,
+            window: Window::default(),
+            used_ms: 0,
             given: Meter::default(),
-            taken: Meter::default(),
             wanting: false,
             debt: Debt::default(),
         }
@@ -104,6 +104,9 @@ impl Peer {
         if was_served || self.is_served() {
             self.served_ms = Some(now.mono_ms);
         }
+        if !was_served {
+            self.used_ms = now.mono_ms;
+        }
         self.debt.grow(now, self.wanting && self.is_served());
     }
 
@@ -133,11 +136,6 @@ impl Peer {
         self.given.bytes(now)
     }
 
-    /// Bytes that it took of late.
-    pub fn taken(&self, now: Now) -> u64 {
-        self.taken.bytes(now)
-    }
-
     /// Whether it is served by chance, and not for long.
     pub fn has_its_chance(&self, now: Now) -> bool {
         matches!(self.standing, Standing::Optimistic(since) if now.mono_ms < since.saturating_add(OPTIMISTIC_MS))
@@ -145,12 +143,29 @@ impl Peer {
 
     // ---- what it is served
 
-    /// Whether another block may be served to it besides what is: more, the quicker it takes them.
-    pub fn has_room(&self, len: u32) -> bool {
-        let slower = self.takes_ms.map_or(2, |takes_ms| takes_ms.div_ceil(QUICK_MS));
-        let allowed = (4 / slower.max(1)).max(1) * u64::from(MAX_BLOCK_BYTES);
-        let bytes = self.serving_bytes + u64::from(len);
-        self.serving.is_empty() || (bytes <= allowed && self.serving.len() < MAX_SERVING_EACH)
+    /// It asks for a block.
+    pub fn ask(&mut self, now: Now, question: Question) {
+        self.queue.push_back(question);
+        self.used_ms = now.mono_ms;
+    }
+
+    /// Its slot is idle, and nobody else wants it.
+    pub fn keeps_slot(&mut self, now: Now) {
+        self.used_ms = now.mono_ms;
+    }
+
+    /// When its slot is idle, unless it asks for something.
+    pub fn idle_at(&self) -> Option<Deadline> {
+        let is_busy = !self.queue.is_empty() || !self.serving.is_empty();
+        (self.is_served() && !is_busy).then(|| Deadline(self.used_ms.saturating_add(IDLE_MS)))
+    }
+
+    /// Whether another block may be served to it besides what is: a block less than its window, for that one waits in line here, where it
+    /// is in nobody's way. Before anything arrived, the whole of it.
+    pub fn has_room(&self, now: Now, len: u32) -> bool {
+        let in_line = self.window.usual_ms().map_or(0, |_| u64::from(MAX_BLOCK_BYTES));
+        let is_within = self.serving_bytes + u64::from(len) + in_line <= self.window.bytes(now);
+        self.serving.is_empty() || (is_within && self.serving.len() < MAX_QUEUED_EACH)
     }
 
     /// A block is being served.
@@ -159,13 +174,15 @@ impl Peer {
         self.serving_bytes += u64::from(len);
     }
 
-    /// A block was served.
-    pub fn served(&mut self, now: Now, token: Token, bytes: u32, took_ms: u64) {
+    /// A block has arrived, so long after its turn; or it never will.
+    pub fn served(&mut self, now: Now, token: Token, took_ms: Option<u64>) {
         let Some(len) = self.serving.remove(&token) else { return };
+        if let Some(took_ms) = took_ms {
+            let in_line = if self.queue.is_empty() { 0 } else { u64::from(MAX_BLOCK_BYTES) };
+            self.window.delivered(now, took_ms.min(MAX_TOOK_MS), len.into(), self.serving_bytes + in_line);
+        }
         self.serving_bytes -= u64::from(len);
-        self.taken.add(now, bytes.min(len).into());
-        let took_ms = took_ms.min(MAX_TOOK_MS);
-        self.takes_ms = Some(self.takes_ms.map_or(took_ms, |before| (3 * before + took_ms) / 4));
+        self.used_ms = now.mono_ms;
     }
 
     /// What is being served to it.

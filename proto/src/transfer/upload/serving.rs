@@ -20,7 +20,7 @@ impl Uploads {
         let why = match self.peers.get_mut(&id) {
             Some(peer) if !peer.is_served() => Refusal::Choked,
             Some(peer) if !full && peer.queue.len() < MAX_QUEUED_EACH => {
-                peer.queue.push_back(question);
+                peer.ask(now, question);
                 self.queued += 1;
                 self.tokens.insert(question.token, id);
                 self.turns.wait(id);
@@ -47,7 +47,8 @@ impl Uploads {
         if peer.queue.iter().any(|question| question.token == token) {
             return;
         }
-        peer.served(now, token, bytes, took_ms);
+        peer.served(now, token, (bytes > 0).then_some(took_ms));
+        self.slots.served(bytes.into());
         self.tokens.remove(&token);
         if !peer.queue.is_empty() {
             self.turns.wait(id);
@@ -70,7 +71,7 @@ impl Uploads {
     pub(super) fn serve_all(&mut self, now: Now) {
         self.allowed = None;
         let mut held = BTreeSet::new();
-        while let Some((id, at, question)) = self.next_question(&held) {
+        while let Some((id, at, question)) = self.next_question(now, &held) {
             match self.limits.take(now, question.transfer, question.len.into()) {
                 Ok(()) => self.serve(id, at),
                 Err(Held::Transfer(until)) => {
@@ -87,13 +88,13 @@ impl Uploads {
 
     /// The first question of the peer whose turn it is, but for those of transfers that are held up. Peers without any, or that cannot
     /// take more, do not wait any longer.
-    fn next_question(&mut self, held: &BTreeSet<TransferId>) -> Option<(PeerId, usize, Question)> {
+    fn next_question(&mut self, now: Now, held: &BTreeSet<TransferId>) -> Option<(PeerId, usize, Question)> {
         let mut idle = Vec::new();
         let next = self.turns.iter().find_map(|id| {
             let peer = self.peers.get(&id)?;
             let first = peer.queue.iter().enumerate().find(|(_, question)| !held.contains(&question.transfer));
             match first {
-                Some((at, question)) if peer.has_room(question.len) => Some((id, at, *question)),
+                Some((at, question)) if peer.has_room(now, question.len) => Some((id, at, *question)),
                 _ => {
                     if first.is_some() || peer.queue.is_empty() {
                         idle.push(id);

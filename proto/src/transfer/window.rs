@@ -1,4 +1,4 @@
-//! How much to ask of a peer at a time.
+//! How much to ask of a peer, and to send it, at a time.
 //!
 //! A window of bytes, steered by delay as in Vegas and FAST (Brakmo and Peterson 1995, "TCP Vegas"; Jin, Wei and Low 2004, "FAST TCP").
 //! The shortest delay of the last minutes is that of the way and of serving one block; whatever a block takes beyond that, it waited
