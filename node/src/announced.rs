@@ -2,10 +2,16 @@
 //!
 //! An announcement is an ordinary message, so that it reaches everybody whom messages reach, also programs that know nothing of files; and a
 //! link that somebody pastes is an announcement as well.
+//!
+//! Nobody vouches for what a link says besides its root. So two links that say different things of the same root are two announcements,
+//! each with its author, and whoever repeats one adds addresses to it and changes nothing else.
 
 use std::collections::BTreeMap;
 
-use proto::blob::{link::Link, manifest::Content};
+use proto::{
+    blob::{BlobId, link::Link, manifest::Content},
+    linking::MAX_ADDRESSES,
+};
 
 use crate::model::{AnnouncedShare, Message, Share};
 
@@ -20,42 +26,58 @@ pub fn text(share: &Share) -> Option<String> {
     Some(format!("{} {}", share.name, share.link.as_ref()?))
 }
 
-/// The shares that these messages, oldest first, announce; each once, where it was first announced, with the newest link.
+/// The shares that these messages, oldest first, announce; each once, where it was first announced, with the newest addresses.
 pub fn announced(messages: &[Message]) -> Vec<AnnouncedShare> {
-    let mut all: Vec<AnnouncedShare> = Vec::new();
-    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    let mut all: Vec<(AnnouncedShare, Link)> = Vec::new();
+    let mut known: BTreeMap<(BlobId, u64), usize> = BTreeMap::new();
     for message in messages {
-        for (word, link) in links(&message.text) {
-            let root = link.content.id().to_string();
-            if let Some(at) = known.get(&root) {
-                all[*at].link = word.to_owned();
+        for link in links(&message.text) {
+            let same = *known.entry(proven(&link.content)).or_insert(all.len());
+            if let Some((_, first)) = all.get_mut(same) {
+                add_addresses(first, link.addresses);
                 continue;
             }
-            known.insert(root.clone(), all.len());
-            all.push(AnnouncedShare {
+            let share = AnnouncedShare {
                 number: 0,
-                root,
+                root: link.content.id().to_string(),
                 name: link.name.to_string(),
                 folder: matches!(link.content, Content::Folder { .. }),
                 size: link.content.size(),
-                link: word.to_owned(),
+                link: String::new(),
                 author: message.author.clone(),
                 author_name: message.name.clone(),
                 at: message.at.clone(),
                 seeders: None,
-            });
+            };
+            all.push((share, link));
         }
     }
-    for (number, share) in (1..).zip(&mut all) {
-        share.number = number;
-    }
-    all.split_off(all.len().saturating_sub(MAX_ANNOUNCED))
+    let newest = all.split_off(all.len().saturating_sub(MAX_ANNOUNCED));
+    (all.len() as u64 + 1..)
+        .zip(newest)
+        .map(|(number, (share, link))| AnnouncedShare { number, link: link.to_string(), ..share })
+        .collect()
 }
 
-/// The links to shares in a text, with the words that they are.
-pub fn links(text: &str) -> impl Iterator<Item = (&str, Link)> {
-    let words = text.split_whitespace().filter_map(|word| Some((word, word.parse::<Link>().ok()?)));
-    words.take(MAX_LINKS)
+/// What of a link is proven by the bytes that come, and has to be right for them to come at all: a wrong length finds nobody.
+fn proven(content: &Content) -> (BlobId, u64) {
+    match content {
+        Content::File { root, size } => (*root, *size),
+        Content::Folder { manifest, manifest_len, .. } => (*manifest, u64::from(*manifest_len)),
+    }
+}
+
+/// Adds newer addresses before those that are there; of too many, the oldest go.
+fn add_addresses(link: &mut Link, mut addresses: Vec<String>) {
+    link.addresses.retain(|address| !addresses.contains(address));
+    addresses.append(&mut link.addresses);
+    addresses.truncate(MAX_ADDRESSES);
+    link.addresses = addresses;
+}
+
+/// The links to shares in a text.
+pub fn links(text: &str) -> impl Iterator<Item = Link> {
+    text.split_whitespace().filter_map(|word| word.parse::<Link>().ok()).take(MAX_LINKS)
 }
 
 #[cfg(test)]
@@ -85,17 +107,28 @@ mod tests {
 
     #[test]
     fn a_share_is_announced_by_any_message_with_its_link_and_listed_once() {
-        let newer = link(1, &["/ip4/192.0.2.1/tcp/1"]);
+        let [older, newer] = ["/ip4/192.0.2.1/tcp/1", "/ip4/192.0.2.2/tcp/1"];
         let messages = [
-            message("ada", format!("look: {} and {}", link(1, &[]), link(2, &[]))),
+            message("ada", format!("look: {} and {}", link(1, &[older]), link(2, &[]))),
             message("eve", "starling:file/nonsense, and nothing else".into()),
-            message("bob", format!("me too\n{newer}")),
+            message("bob", format!("me too\n{}", link(1, &[newer]))),
         ];
         let all = announced(&messages);
         let told: Vec<_> =
             all.iter().map(|share| (share.number, share.name.as_str(), share.size, share.author.as_str())).collect();
         assert_eq!(told, [(1, "file-1", 1_001, "ada"), (2, "file-2", 1_002, "ada")]);
-        assert_eq!(all[0].link, newer);
+        assert_eq!(all[0].link, link(1, &[newer, older]));
+    }
+
+    #[test]
+    fn who_says_something_else_of_a_root_that_was_announced_announces_something_else() {
+        let ada: Link = link(1, &[]).parse().unwrap();
+        let lie = Link { content: Content::File { root: ada.content.id(), size: 1 }, ..ada.clone() };
+        let renamed = Link { name: "other".parse().unwrap(), ..ada.clone() };
+        let messages = [message("ada", ada.to_string()), message("eve", format!("{lie} {renamed}"))];
+        let all = announced(&messages);
+        let told: Vec<_> = all.iter().map(|share| (share.author.as_str(), share.link.clone())).collect();
+        assert_eq!(told, [("ada", ada.to_string()), ("eve", lie.to_string())]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{CallError, Command, Handle, MAX_HISTORY_LIMIT};
 use crate::{
     announced,
     files::{Symlinks, vault::VaultError},
-    model::{AnnouncedShare, Hashing, Message, Share, ShareFile, SharePeer, StoreUsage, TransferLimits},
+    model::{AnnouncedShare, Hashing, Message, Share, ShareFile, SharePeer, ShareState, StoreUsage, TransferLimits},
     swarm::shares,
 };
 
@@ -138,18 +138,25 @@ impl Handle {
         self.say(room, text).await
     }
 
-    /// What was announced in a room lately, oldest first; on demand with how many nodes have it.
+    /// What was announced in a room lately, oldest first; on demand with how many nodes have it, this one too.
     ///
     /// # Errors
-    /// [`CallError::Store`].
+    /// [`CallError::Store`], [`CallError::NotInRoom`] if nothing is known of that room.
     pub async fn announced_shares(&self, room: RoomName, count: bool) -> Result<Vec<AnnouncedShare>, CallError> {
-        let mut all = announced::announced(&self.history(room, None, MAX_HISTORY_LIMIT).await?);
+        let messages = self.history(room.clone(), None, MAX_HISTORY_LIMIT).await?;
+        if messages.is_empty() {
+            self.members(room).await?;
+        }
+        let mut all = announced::announced(&messages);
         if count {
             let roots: Vec<Option<BlobId>> = all.iter().map(|share| share.root.parse().ok()).collect();
             let seeders = futures::stream::iter(roots)
                 .map(|root| async move {
+                    let root = root?;
                     // What cannot be asked now is not known.
-                    Some(self.find_providers(provider_key(&root?), MAX_COUNTED).await.ok()?.providers.len() as u64)
+                    let found = self.find_providers(provider_key(&root), MAX_COUNTED).await.ok()?.providers.len() as u64;
+                    let is_here = self.share_of(root).await.is_ok_and(|share| share.state != ShareState::Asking);
+                    Some(found + u64::from(is_here))
                 })
                 .buffered(MAX_COUNTING);
             let seeders: Vec<Option<u64>> = seeders.collect().await;

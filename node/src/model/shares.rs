@@ -148,7 +148,7 @@ pub struct TransferLimits {
 /// A share that was announced in a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AnnouncedShare {
-    /// Its place among those of the room, from 1.
+    /// Its place among those of the room of late, from 1.
     pub number: u64,
     /// What names it: 64 hexadecimal digits.
     pub root: String,
@@ -158,7 +158,7 @@ pub struct AnnouncedShare {
     pub folder: bool,
     /// Bytes of all its files.
     pub size: u64,
-    /// The link with which it was announced last.
+    /// The link with which it was announced, and where it was said since then that it is to be had.
     pub link: String,
     /// The peer id of who announced it first.
     pub author: String,
