@@ -219,7 +219,7 @@ impl Core {
             (None, Way::InPlace) => Holding::InPlace,
             (None, Way::Copied) => Holding::Copied,
             (None, Way::Some(files)) => {
-                Holding::Some { have: wanted(&layout, Some(files)).without(&cut(&layout, Some(files))) }
+                Holding::Some { have: wanted(&layout, Some(files)), cut: cut(&layout, Some(files)) }
             }
             (None, Way::Parts(fetch)) => {
                 let (have, wanted) = share.with_parts(|parts| (parts.have.clone(), parts.wanted.clone()))?;
@@ -229,7 +229,8 @@ impl Core {
             }
         };
         let (name, place): (FileName, PathBuf) = (record.name.clone(), record.place.clone());
-        Ok(Held { content: record.content, name, place, holding, layout, added_ms: record.added_ms })
+        let selected = record.way.selected().cloned();
+        Ok(Held { content: record.content, name, place, holding, layout, selected, added_ms: record.added_ms })
     }
 
     /// Keeps that a file is another than it was.
