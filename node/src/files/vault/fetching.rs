@@ -15,10 +15,10 @@ use super::{
     open::Open,
     outlines,
     records::{self, Fetch, Record, Way},
-    shelf::{Core, Parts, Share, State, alone, lock, together, wanted},
+    shelf::{Core, Parts, Share, State, alone, together, wanted},
 };
 use crate::{
-    files::{Partial, PartialError, Stamp},
+    files::{Partial, PartialError, Stamp, lock},
     store::tables::Table,
 };
 

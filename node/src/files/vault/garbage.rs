@@ -25,8 +25,9 @@ use super::{
     Usage, VaultError,
     outlines::{self, UNFINISHED},
     records::Way,
-    shelf::{Core, alone, lock},
+    shelf::{Core, alone},
 };
+use crate::files::lock;
 
 /// The directory of copied files.
 pub const FILES: &str = "files";

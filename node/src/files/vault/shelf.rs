@@ -29,7 +29,7 @@ use super::{
     records::{self, Record, Way},
 };
 use crate::{
-    files::{OpenFiles, Platter},
+    files::{OpenFiles, Platter, lock},
     store::{
         Batch, Request, Store, StoreError,
         tables::{Entry, EntryChange, Table, read_below, remove},
@@ -330,11 +330,6 @@ pub fn cut(layout: &Layout, selected: Option<&Blocks>) -> Blocks {
 /// Whether all bytes of a block are those of these files.
 pub fn is_whole(layout: &Layout, selected: Option<&Blocks>, block: u32) -> bool {
     selected.is_none_or(|files| layout.block(block).all(|part| files.contains(part.file)))
-}
-
-/// What a panicking thread left is as it was before or after a change: each is made at once.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes a lock together with others.

@@ -292,8 +292,11 @@ impl Entry {
                 Stage::Changed
             }
         };
-        // Others were told of what came before. What was not yet made durable is fetched again.
-        let (came, syncing) = self.bytes.take().map(|before| (before.came, before.syncing)).unwrap_or_default();
+        let (came, syncing) = match self.bytes.take() {
+            // Others were told of what came before. What is being made durable now is not known to stay: it is fetched again.
+            Some(before) => (before.came, before.syncing.map(|_| Vec::new())),
+            None => (Vec::new(), None),
+        };
         self.bytes = Some(Bytes { came, syncing, ..bytes });
     }
 }

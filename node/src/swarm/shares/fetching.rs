@@ -162,6 +162,7 @@ impl Shares {
                 let what = FetchThis { name, target, select, addresses, now_ms: cx.now.wall_ms };
                 self.work.begin_again(id, entry, what);
             }
+            Err(error) if matches!(entry.stage, Stage::Beginning) => self.fail(cx, id, error.to_string()),
             Err(error) => entry.reason = Some(error.to_string()),
         }
     }

@@ -88,10 +88,11 @@ impl Shares {
         let Some(entry) = self.table.get_mut(id) else { return };
         match held {
             Ok(held) => self.hold(cx, &held),
-            // Blocks of it were lost meanwhile, and are being fetched.
-            Err(_) if !matches!(entry.stage, Stage::Finishing) => {}
             Err(error) => {
-                entry.reason = Some(error.to_string());
+                // Unknown: blocks of it were lost meanwhile.
+                if !matches!(error, VaultError::Unknown) {
+                    entry.reason = Some(error.to_string());
+                }
                 self.work.look(id, entry);
             }
         }
@@ -220,7 +221,7 @@ impl Shares {
         match result {
             Ok(()) => {
                 blocks.iter().for_each(|block| bytes.store(*block));
-                let gives = (!bytes.came.is_empty()).then_some(entry.root);
+                let gives = (entry.stage.is_served() && !bytes.came.is_empty()).then_some(entry.root);
                 // As soon as there is something to give, others find it here.
                 gives.into_iter().for_each(|root| self.provide(cx.now, root));
                 self.telling.came(cx.now, id);
@@ -228,6 +229,8 @@ impl Shares {
                     self.downloads.handle(cx.now, download::Input::Stored { transfer: id, block });
                 }
             }
+            // Some of them are not there any more.
+            Err(VaultError::Unknown) => self.work.look(id, entry),
             Err(error) => {
                 entry.reason = Some(error.to_string());
                 for block in blocks {
@@ -244,6 +247,10 @@ impl Shares {
         else {
             return;
         };
+        // More may be wanted by then: what the vault answers begins the download anew, which then finishes again.
+        if entry.asked_vault > 0 {
+            return;
+        }
         entry.stage = Stage::Finishing;
         self.wakes.set(Wake::Approach(id), None);
         self.finish(id);

@@ -339,3 +339,31 @@ impl Lines {
         self.not_opened(peer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{files::vault::NoVault, spawn::TokioSpawn};
+
+    #[test]
+    fn no_more_waits_for_a_lane_than_it_takes_and_what_is_taken_back_makes_room() {
+        let key = libp2p::identity::Keypair::ed25519_from_bytes([1; 32]).unwrap();
+        let peer = key.public().to_peer_id();
+        let mut lines = Lines::new(Arc::new(NoVault), Arc::new(TokioSpawn));
+        let share = BlobId([1; 32]);
+        let ask = |lines: &mut Lines, survey: u64, request: usize| {
+            let asker = Asker::Survey(TransferId(survey), survey::RequestId(request as u64));
+            lines.ask(peer, asker, share, Piece::Manifest(0))
+        };
+        assert_eq!(ask(&mut lines, 1, 0), Way::OpenLane);
+        assert!((1..MAX_ORDERS).all(|request| ask(&mut lines, 1 + request as u64 % 2, request) == Way::Taken));
+        assert_eq!(ask(&mut lines, 1, MAX_ORDERS), Way::NoRoom);
+        lines.take_back(Key::Survey(TransferId(1), survey::RequestId(0)));
+        assert_eq!(ask(&mut lines, 1, MAX_ORDERS), Way::Taken);
+        lines.end_survey(TransferId(1));
+        let left = lines.not_opened(&peer);
+        assert_eq!(left.len(), MAX_ORDERS / 2);
+        assert!(left.iter().all(|asker| matches!(asker, Asker::Survey(TransferId(2), _))));
+        assert!(lines.questions.is_empty() && lines.numbers.is_empty());
+    }
+}
