@@ -12,7 +12,10 @@ use std::{
 };
 
 use node::{
-    files::{Symlinks, vault::DiskVault},
+    files::{
+        Symlinks,
+        vault::{DiskVault, Held},
+    },
     handle::{FetchRequest, Handle, ShareRequest, Target},
     model::{Share, ShareState},
     store::memory::MemoryStore,
@@ -37,8 +40,13 @@ async fn sharer(number: u8, bootstrap: &[&Node], directory: &Path) -> Node {
 
 /// The same, and what meddles with its vault.
 async fn meddled(number: u8, bootstrap: &[&Node], directory: &Path) -> (Node, Arc<Meddling>) {
+    meddled_with(number, bootstrap, directory, Vec::new()).await
+}
+
+/// The same, with a vault that says that it holds these besides.
+async fn meddled_with(number: u8, bootstrap: &[&Node], directory: &Path, besides: Vec<Held>) -> (Node, Arc<Meddling>) {
     let store = MemoryStore::new(LogId(u64::from(number)));
-    let (vault, meddling) = Meddler::new(vault(number, &store, directory));
+    let (vault, meddling) = Meddler::new(vault(number, &store, directory), besides);
     (start_of(number, bootstrap, store, DirectSettings::default(), Arc::new(vault)).await, meddling)
 }
 

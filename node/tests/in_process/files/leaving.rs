@@ -1,12 +1,18 @@
 //! What the user wants here no more, while something else is under way.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
-use node::model::ShareState;
-use proto::transfer::message::provider_key;
+use node::{
+    files::vault::{Held, Holding},
+    model::ShareState,
+};
+use proto::{
+    blob::{BlobId, Blocks, layout::Layout, manifest::Content},
+    transfer::{download::MAX_TRANSFERS, message::provider_key},
+};
 use tempfile::TempDir;
 
-use super::{Deed, begin, bytes, fetch, meddled, place, root, share, sharer, until};
+use super::{Deed, begin, bytes, fetch, meddled, meddled_with, place, root, share, sharer, until};
 
 #[tokio::test]
 async fn what_is_forgotten_while_a_sync_is_under_way_is_not_provided() {
@@ -80,4 +86,37 @@ async fn what_cannot_be_forgotten_goes_on_and_can_be_forgotten_later() {
     assert_eq!(fs::read(directory.path().join("got/large")).unwrap(), bytes(3_000_003, 1));
     getter.handle.unshare(root(&shared)).await.unwrap();
     assert_eq!(getter.handle.shares().await.unwrap(), []);
+}
+
+/// A file of one block that is held in parts, of which nothing is here.
+fn nothing_of(number: usize) -> Held {
+    let mut root = [7; 32];
+    root[..8].copy_from_slice(&number.to_be_bytes());
+    let layout = Layout::new([5]).unwrap();
+    let (have, wanted, cut) = (Blocks::none(1), Blocks::all(1), Blocks::none(1));
+    Held {
+        content: Content::File { root: BlobId(root), size: 5 },
+        name: "file".parse().unwrap(),
+        place: format!("/nowhere/{number}").into(),
+        holding: Holding::Parts { have, wanted, cut, paused: true, addresses: Vec::new() },
+        layout: Arc::new(layout),
+        selected: None,
+        added_ms: 0,
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_but_too_much_to_be_fetched_is_forgotten_by_the_vault_too() {
+    let directory = TempDir::new().unwrap();
+    let all: Vec<Held> = (0..=MAX_TRANSFERS).map(nothing_of).collect();
+    let last = all[MAX_TRANSFERS].content.id();
+    let (node, meddling) = meddled_with(95, &[], directory.path(), all).await;
+    let mut reports = node.handle.subscribe();
+    while node.handle.share_of(last).await.is_err() {
+        reports.recv().await.unwrap();
+    }
+    until(&node.handle, last, |share| share.state == ShareState::Failed).await;
+    node.handle.unshare(last).await.unwrap();
+    assert_eq!(meddling.times(Deed::Forget), 1);
+    assert!(node.handle.share_of(last).await.is_err());
 }
