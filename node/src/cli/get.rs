@@ -95,6 +95,7 @@ pub async fn get(arguments: GetArguments, out: Output) -> Result<(), Failure> {
     }
     let (into, at) = place.split()?;
     let mut signals = Signals::listen(false).map_err(Failure::failed)?;
+    let part_is_fine = !select.is_empty();
     let share = client.fetch(&TransferRequest { link, into, at, select, peers: peer }).await?;
     if detach {
         return out.show(&share, |share| {
@@ -111,6 +112,10 @@ pub async fn get(arguments: GetArguments, out: Output) -> Result<(), Failure> {
             }
         },
     };
+    // It may have been all but in its place when it was asked for.
+    if let Some(failure) = lacks(&share).filter(|_| !part_is_fine) {
+        return Err(failure);
+    }
     out.show(&share, files::place)
 }
 

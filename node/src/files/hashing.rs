@@ -20,7 +20,7 @@ use std::{
 use proto::blob::{CHUNK_BYTES, Hash, chunk_count, chunk_hash, chunk_len, layer::Layer};
 use rustix::fs::OFlags;
 
-use super::Stamp;
+use super::{Stamp, lock};
 
 /// Chunks that a thread takes at a time, 4 MiB: long enough for the disk to read ahead, short enough that threads end together.
 const STRETCH_CHUNKS: u64 = 16;
@@ -226,9 +226,4 @@ fn open(path: &Path) -> Result<Open, HashError> {
 
 fn failed(path: &Path, error: io::Error) -> HashError {
     HashError::Io { path: path.display().to_string(), error }
-}
-
-/// What a panicking thread left is as it was before or after one of the changes above.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -24,11 +24,16 @@ pub mod vault;
 pub use hashing::{HashError, Progress, hash_files};
 pub use import::{Import, ImportError, Imported, import, import_from};
 pub use open_files::{FileKey, OpenFiles};
-use partial::part_of;
 pub use partial::{MAX_OPEN_FILES, Partial, PartialError, Shape};
+use partial::{MAX_SYNCED_ALONE, part_of};
 pub use platter::{Platter, RealPlatter};
 pub use scan::{Found, Scan, ScanError, Symlinks, scan};
 pub use stamp::Stamp;
+
+/// Takes a lock. What a thread that panicked left under any of those here is as it was before or after a change, for each is made at once.
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
 
 #[cfg(test)]
 mod tests;

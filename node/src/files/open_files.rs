@@ -3,10 +3,12 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fs::File,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use proto::blob::BlobId;
+
+use super::lock;
 
 /// A file of a share, by its number in the manifest.
 pub type FileKey = (BlobId, u32);
@@ -63,7 +65,7 @@ impl OpenFiles {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 }
 

@@ -21,7 +21,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use proto::blob::{
@@ -31,7 +31,7 @@ use proto::blob::{
 };
 use rustix::fs::OFlags;
 
-use super::{OpenFiles, Platter, RealPlatter};
+use super::{OpenFiles, Platter, RealPlatter, lock};
 
 /// Files of a share that are open at a time; of more, the one that was opened first is closed. A process has 1,024 descriptors by default,
 /// and connections need most of them.
@@ -39,7 +39,7 @@ pub const MAX_OPEN_FILES: usize = 32;
 
 /// Files and directories that are synced one by one; when there are more, the whole file system is asked to sync, which waits for what others
 /// wrote too. Of 4 KiB files on ext4, 32 took 7 ms one by one, and 1 ms together; 1,000 took 280 ms and 13 ms.
-const MAX_SYNCED_ALONE: usize = 32;
+pub(super) const MAX_SYNCED_ALONE: usize = 32;
 
 /// Hexadecimal digits of the share's id in the name of what is not complete.
 const ID_DIGITS: usize = 16;
@@ -362,7 +362,7 @@ impl Partial {
     }
 
     fn unsynced(&self) -> MutexGuard<'_, Unsynced> {
-        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.unsynced)
     }
 }
 

@@ -278,9 +278,12 @@ pub(crate) fn vault_error(error: VaultError) -> CallError {
     CallError::Share(match error {
         VaultError::Store(error) => return CallError::Store(error),
         VaultError::Import(ImportError::Hash(HashError::Io { .. })) => ShareError::Disk(text),
-        VaultError::Import(_) | VaultError::Changed(_) | VaultError::Unknown | VaultError::Wrong => {
-            ShareError::Invalid(text)
-        }
+        VaultError::Import(_)
+        | VaultError::Changed(_)
+        | VaultError::Lost(_)
+        | VaultError::Unknown
+        | VaultError::NothingSelected
+        | VaultError::Wrong => ShareError::Invalid(text),
         VaultError::Here(_) | VaultError::Partial(PartialError::Exists(_)) => ShareError::Here(text),
         VaultError::TooMany(_) => ShareError::TooMany(text),
         VaultError::Partial(PartialError::Full(_) | PartialError::Io { .. }) | VaultError::Io { .. } => {

@@ -1,9 +1,21 @@
 //! Files between whole nodes, with vaults on a real disk.
 
-use std::{fs, path::Path, sync::Arc};
+mod again;
+mod giving;
+mod leaving;
+mod meddler;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use node::{
-    files::{Symlinks, vault::DiskVault},
+    files::{
+        Symlinks,
+        vault::{DiskVault, Held},
+    },
     handle::{FetchRequest, Handle, ShareRequest, Target},
     model::{Share, ShareState},
     store::memory::MemoryStore,
@@ -12,13 +24,41 @@ use node::{
 use proto::{blob::BlobId, ids::LogId};
 use tempfile::TempDir;
 
+use self::meddler::{Deed, Meddler, Meddling};
 use super::{Node, PATIENCE, start_of};
+
+fn vault(number: u8, store: &MemoryStore, directory: &Path) -> DiskVault {
+    DiskVault::open(&directory.join(format!("vault-{number}")), Arc::new(store.clone())).unwrap()
+}
 
 /// A node with a vault of its own.
 async fn sharer(number: u8, bootstrap: &[&Node], directory: &Path) -> Node {
     let store = MemoryStore::new(LogId(u64::from(number)));
-    let vault = DiskVault::open(&directory.join(format!("vault-{number}")), Arc::new(store.clone())).unwrap();
+    let vault = vault(number, &store, directory);
     start_of(number, bootstrap, store, DirectSettings::default(), Arc::new(vault)).await
+}
+
+/// The same, and what meddles with its vault.
+async fn meddled(number: u8, bootstrap: &[&Node], directory: &Path) -> (Node, Arc<Meddling>) {
+    meddled_with(number, bootstrap, directory, Vec::new()).await
+}
+
+/// The same, with a vault that says that it holds these besides.
+async fn meddled_with(number: u8, bootstrap: &[&Node], directory: &Path, besides: Vec<Held>) -> (Node, Arc<Meddling>) {
+    let store = MemoryStore::new(LogId(u64::from(number)));
+    let (vault, meddling) = Meddler::new(vault(number, &store, directory), besides);
+    (start_of(number, bootstrap, store, DirectSettings::default(), Arc::new(vault)).await, meddling)
+}
+
+/// A directory in another, made.
+fn place(directory: &TempDir, name: &str) -> PathBuf {
+    let place = directory.path().join(name);
+    fs::create_dir_all(&place).unwrap();
+    place
+}
+
+fn root(share: &Share) -> BlobId {
+    share.root.parse().unwrap()
 }
 
 fn bytes(len: usize, salt: usize) -> Vec<u8> {
@@ -41,42 +81,50 @@ async fn share(handle: &Handle, path: &Path) -> Share {
     tokio::time::timeout(PATIENCE, done).await.unwrap()
 }
 
-/// Begins to fetch what a text means, and waits until it is complete.
-async fn fetch(handle: &Handle, what: &str, into: &Path) -> Share {
-    let mut reports = handle.subscribe();
+/// Begins to fetch what a text means, or goes on.
+async fn begin(handle: &Handle, what: &str, into: &Path, select: &[&str]) -> Share {
     let request = FetchRequest {
         wanted: what.parse().unwrap(),
         target: Target::Into(into.to_owned()),
-        select: Vec::new(),
+        select: select.iter().map(ToString::to_string).collect(),
         peers: Vec::new(),
     };
-    let begun = handle.fetch(request).await.unwrap();
-    let root: BlobId = begun.root.parse().unwrap();
-    let done = async {
+    handle.fetch(request).await.unwrap()
+}
+
+/// Waits until a share is as it should be.
+async fn until(handle: &Handle, root: BlobId, is_so: impl Fn(&Share) -> bool) -> Share {
+    let mut reports = handle.subscribe();
+    let waiting = async {
         loop {
             let share = handle.share_of(root).await.unwrap();
-            assert_ne!(share.state, ShareState::Failed, "{share:?}");
-            if share.state == ShareState::Complete {
+            if is_so(&share) {
                 return share;
             }
             reports.recv().await.unwrap();
         }
     };
-    let waited = tokio::time::timeout(PATIENCE, done).await;
+    let waited = tokio::time::timeout(PATIENCE, waiting).await;
     match waited {
         Ok(share) => share,
-        Err(_) => panic!("not complete: {:?}", handle.share_of(root).await),
+        Err(_) => panic!("not so: {:?}", handle.share_of(root).await),
     }
+}
+
+/// Fetches what a text means until it is complete.
+async fn fetch(handle: &Handle, what: &str, into: &Path) -> Share {
+    let begun = begin(handle, what, into, &[]).await;
+    until(handle, root(&begun), |share| {
+        assert_ne!(share.state, ShareState::Failed, "{share:?}");
+        share.state == ShareState::Complete
+    })
+    .await
 }
 
 #[tokio::test]
 async fn a_file_gets_from_one_node_to_another_by_its_link_and_by_its_root() {
     let directory = TempDir::new().unwrap();
-    let place = |name: &str| {
-        let place = directory.path().join(name);
-        fs::create_dir_all(&place).unwrap();
-        place
-    };
+    let place = |name: &str| place(&directory, name);
     let seeder = sharer(70, &[], directory.path()).await;
     let getter = sharer(71, &[&seeder], directory.path()).await;
     for (name, len) in [("empty", 0), ("small", 5_000), ("large", 3_000_003)] {

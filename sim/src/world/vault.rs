@@ -12,6 +12,10 @@
 //! What comes is checked by its hashes, as in the product's vault. Then its bytes are compared with the true ones, whatever came of the check,
 //! and a [`Witness`] is told: so the simulator notices a wrong byte also if the product's check does not.
 
+mod opened;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
@@ -20,19 +24,10 @@ use std::{
 };
 
 use node::files::{
-    PartialError, Progress,
-    vault::{Answer, FetchThis, Held, Holding, ShareThis, Usage, Vault, VaultError},
+    PartialError,
+    vault::{Answer, FetchThis, Held, Holding, ShareThis, VaultError},
 };
-use proto::{
-    blob::{
-        BlobId, Blocks,
-        layer::{LayerPart, LayerRange},
-        layout::Layout,
-        outline::Outline,
-        path::FileName,
-    },
-    transfer::message::Tree,
-};
+use proto::blob::{BlobId, Blocks, layout::Layout, outline::Outline, path::FileName};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::oneshot;
@@ -122,6 +117,7 @@ impl Kept {
             place: self.place.clone(),
             holding,
             layout: Arc::clone(&self.layout),
+            selected: None,
             added_ms: self.added_ms,
         }
     }
@@ -391,106 +387,3 @@ fn full(shelf: &mut Shelf, change: &Change) -> VaultError {
     }
     PartialError::Full("the simulated disk".into()).into()
 }
-
-/// A share as it is held now.
-async fn held(answer: Answer<Option<Held>>) -> Result<Held, VaultError> {
-    answer.await?.ok_or(VaultError::Unknown)
-}
-
-/// Nothing but that it is done.
-async fn done(answer: Answer<Option<Held>>) -> Result<(), VaultError> {
-    answer.await.map(drop)
-}
-
-impl Vault for Opened {
-    fn list(&self) -> Answer<Vec<Held>> {
-        self.at_once(|shelf| {
-            let mut all: Vec<&Kept> = shelf.held.values().collect();
-            all.sort_unstable_by_key(|kept| kept.number);
-            Ok(all.into_iter().map(Kept::held).collect())
-        })
-    }
-
-    fn import(&self, what: ShareThis, _: Arc<Progress>) -> Answer<Held> {
-        let truth = lock(&self.shelf).truth(|truth| truth.path() == what.path);
-        let path = what.path.display().to_string();
-        let change = match truth {
-            Some(truth) => Ok(Change::Import(truth, what)),
-            None => Err(VaultError::Io { path, error: std::io::ErrorKind::NotFound.into() }),
-        };
-        Box::pin(held(self.change(change)))
-    }
-
-    fn begin(&self, outline: Arc<Outline>, what: FetchThis) -> Answer<Held> {
-        let shelf = lock(&self.shelf);
-        let root = outline.content().id();
-        // Nobody here wants anything else.
-        let change = shelf.truth(|truth| truth.root() == root).ok_or(VaultError::Unknown).and_then(|truth| {
-            if **truth.outline() == *outline {
-                return Ok(Change::Begin(truth, what));
-            }
-            (shelf.witness)(root, Deed::Mistook);
-            Err(VaultError::Unknown)
-        });
-        drop(shelf);
-        Box::pin(held(self.change(change)))
-    }
-
-    fn outline(&self, share: BlobId) -> Answer<Arc<Outline>> {
-        self.at_once(|shelf| shelf.kept(share).map(|kept| Arc::clone(kept.truth.outline())))
-    }
-
-    fn layer(&self, share: BlobId, of: Tree, range: LayerRange) -> Answer<LayerPart> {
-        self.at_once(|shelf| {
-            let Tree::File(file) = of else { return Err(VaultError::Unknown) };
-            let layer = shelf.kept(share)?.truth.outline().layer(file).ok_or(VaultError::Unknown)?;
-            layer.part(range).map_err(|_| VaultError::Unknown)
-        })
-    }
-
-    fn manifest_chunk(&self, _: BlobId, _: u32) -> Answer<Vec<u8>> {
-        self.at_once(|_| Err(VaultError::Unknown))
-    }
-
-    fn read(&self, share: BlobId, block: u32) -> Answer<Vec<u8>> {
-        self.at_once(|shelf| shelf.read(share, block))
-    }
-
-    fn write(&self, share: BlobId, block: u32, bytes: Vec<u8>) -> Answer<()> {
-        self.at_once(|shelf| shelf.write(share, block, &bytes))
-    }
-
-    fn sync(&self, share: BlobId, blocks: Vec<u32>) -> Answer<()> {
-        Box::pin(done(self.change(Ok(Change::Sync(share, blocks)))))
-    }
-
-    fn finish(&self, share: BlobId) -> Answer<Held> {
-        Box::pin(held(self.change(Ok(Change::Finish(share)))))
-    }
-
-    fn pause(&self, share: BlobId, paused: bool) -> Answer<()> {
-        Box::pin(done(self.change(Ok(Change::Pause(share, paused)))))
-    }
-
-    fn forget(&self, share: BlobId) -> Answer<()> {
-        Box::pin(done(self.change(Ok(Change::Forget(share)))))
-    }
-
-    fn verify(&self, share: BlobId, _: Arc<Progress>) -> Answer<Held> {
-        self.at_once(|shelf| shelf.kept(share).map(Kept::held))
-    }
-
-    fn usage(&self) -> Answer<Usage> {
-        self.at_once(|shelf| {
-            let parts = shelf.held.values().filter(|kept| kept.parts.is_some());
-            Ok(Usage { partial_bytes: parts.map(|kept| kept.layout.size()).sum(), ..Usage::default() })
-        })
-    }
-
-    fn collect_garbage(&self) -> Answer<u64> {
-        self.at_once(|_| Ok(0))
-    }
-}
-
-#[cfg(test)]
-mod tests;

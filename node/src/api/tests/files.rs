@@ -121,7 +121,7 @@ pub(super) fn answer(command: shares::Command) {
         choking: false,
     };
     // Of what is here all is known, but the vault has nothing of it.
-    let have = Have { have: Blocks::all(4), wanted: Blocks::all(4) };
+    let have = Have { have: Blocks::all(4), selected: None };
     match command {
         Asked::Share(request, answer) => drop(answer.send(begun(request))),
         Asked::Verify(root, answer) => drop(answer.send(known(root).map(|share| hashing(share.name)))),

@@ -2,17 +2,21 @@
 
 use std::{path::Path, sync::Arc};
 
-use futures::FutureExt;
+use futures::{FutureExt, future::BoxFuture};
 use proto::{
     blob::{
         BlobId,
         layer::{LayerPart, LayerRange},
+        manifest::{InvalidManifest, Manifest},
         outline::Outline,
     },
     transfer::message::Tree,
 };
 
-use super::{Answer, FetchThis, Held, Holding, ShareThis, Usage, Vault, VaultError, outlines, shelf::Core};
+use super::{
+    Answer, FetchThis, Held, Holding, ShareThis, Usage, Vault, VaultError, outlines,
+    shelf::{Core, Share, together},
+};
 use crate::{
     files::{Platter, Progress, RealPlatter},
     store::{Store, StoreError},
@@ -61,9 +65,27 @@ impl DiskVault {
     }
 }
 
+/// Reads a manifest on a thread of its own.
+pub fn read_manifest(bytes: Vec<u8>) -> BoxFuture<'static, Result<Manifest, InvalidManifest>> {
+    let task = tokio::task::spawn_blocking(move || Manifest::decode(&bytes));
+    async move {
+        match task.await {
+            Ok(manifest) => manifest,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime is shutting down: nobody waits for it any more.
+            Err(_) => std::future::pending().await,
+        }
+    }
+    .boxed()
+}
+
 impl Vault for DiskVault {
     fn list(&self) -> Answer<Vec<Held>> {
         self.run(Core::list)
+    }
+
+    fn held(&self, share: BlobId) -> Answer<Held> {
+        self.run(move |core| core.held_now(share))
     }
 
     fn import(&self, what: ShareThis, progress: Arc<Progress>) -> Answer<Held> {
@@ -72,6 +94,10 @@ impl Vault for DiskVault {
 
     fn begin(&self, outline: Arc<Outline>, what: FetchThis) -> Answer<Held> {
         self.run(move |core| core.begin(outline, what))
+    }
+
+    fn read_manifest(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<Manifest, InvalidManifest>> {
+        read_manifest(bytes)
     }
 
     fn outline(&self, share: BlobId) -> Answer<Arc<Outline>> {
@@ -130,14 +156,26 @@ impl Core {
         for share in self.all()? {
             // Forgotten in the meantime.
             let Ok(record) = share.record() else { continue };
-            match self.held(&share) {
+            match self.held_or_damaged(&share) {
                 Ok(held) => all.push((record.number, held)),
                 Err(_) if share.state().is_none() => {}
-                Err(error) => all.push((record.number, self.held_damaged(&record, error)?)),
+                Err(error) => return Err(error),
             }
         }
         all.sort_by_key(|(number, _)| *number);
         Ok(all.into_iter().map(|(_, held)| held).collect())
+    }
+
+    /// See [`Vault::held`].
+    fn held_now(&self, id: BlobId) -> Result<Held, VaultError> {
+        let share = self.find(id)?;
+        let _together = together(&share.alone);
+        self.held_or_damaged(&share)
+    }
+
+    fn held_or_damaged(&self, share: &Share) -> Result<Held, VaultError> {
+        let record = share.record()?;
+        self.held(share).or_else(|error| self.held_damaged(&record, error))
     }
 
     /// What is told of a share whose outline is damaged: as much as is known, so that the user can forget it.
@@ -151,6 +189,7 @@ impl Core {
             place: record.place.clone(),
             holding: Holding::Changed { file },
             layout: Arc::new(layout),
+            selected: None,
             added_ms: record.added_ms,
         })
     }

@@ -7,17 +7,18 @@ use std::{
     sync::Arc,
 };
 
+use globset::GlobSet;
 use proto::blob::{BlobId, Blocks, layer::Layer, layout::Layout, outline::Outline};
 
 use super::{
-    FetchThis, Held, VaultError,
+    FetchThis, Held, VaultError, garbage,
     open::Open,
     outlines,
     records::{self, Fetch, Record, Way},
-    shelf::{Core, Parts, Share, State, alone, lock, together, wanted},
+    shelf::{Core, Parts, Share, State, alone, together, wanted},
 };
 use crate::{
-    files::{Partial, PartialError, Stamp},
+    files::{Partial, PartialError, Stamp, lock},
     store::tables::Table,
 };
 
@@ -35,7 +36,7 @@ impl Core {
             let error = std::io::ErrorKind::InvalidFilename.into();
             return Err(outlines::failed(&what.target, error));
         }
-        let selected = selection(outline.layers().len(), what.selected.as_deref())?;
+        let selected = selection(&outline, &what.select)?;
         let _alone = alone(&share.alone);
         match share.record().ok() {
             None => self.begin_anew(share, outline, selected, what)?,
@@ -234,6 +235,8 @@ impl Core {
             let lacking = partial.lacking();
             if let Some(file) = lacking.first() {
                 let place = partial.file_place(*file).display().to_string();
+                // What is written from now on is not to go to files that nobody finds any more.
+                self.close(&share);
                 self.drop_blocks(&share, &lacking.iter().flat_map(|file| outline.layout().blocks_of(*file)).collect())?;
                 return Err(PartialError::Io { path: place, error: std::io::ErrorKind::NotFound.into() }.into());
             }
@@ -353,10 +356,11 @@ impl Core {
         self.commit(changes)?;
         *share.state() = None;
         let directory = outlines::directory(&self.shares_directory, share.id);
-        match fs::remove_dir_all(&directory) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(outlines::failed(&directory, error)),
-            _ => Ok(()),
+        if let Err(error) = fs::remove_dir_all(&directory).or_else(garbage::ignore_missing) {
+            // Garbage from now on, and collected as such.
+            tracing::warn!("cannot remove '{}': {error}", directory.display());
         }
+        Ok(())
     }
 }
 
@@ -382,11 +386,12 @@ fn have_pages(
 }
 
 /// The files that the user wants, if not all.
-fn selection(files: usize, selected: Option<&[u32]>) -> Result<Option<Blocks>, VaultError> {
-    let Some(selected) = selected.filter(|selected| !selected.is_empty()) else { return Ok(None) };
-    if selected.iter().any(|file| *file as usize >= files) {
-        return Err(VaultError::Unknown);
+fn selection(outline: &Outline, select: &GlobSet) -> Result<Option<Blocks>, VaultError> {
+    let Some(manifest) = outline.manifest().filter(|_| !select.is_empty()) else { return Ok(None) };
+    let fitting = (0..).zip(manifest.files()).filter(|(_, (path, _))| select.is_match(path.as_str()));
+    let files = Blocks::of(outline.layers().len() as u32, fitting.map(|(file, _)| file));
+    if files.is_empty() {
+        return Err(VaultError::NothingSelected);
     }
-    let files = Blocks::of(files as u32, selected.iter().copied());
     Ok(Some(files).filter(|files| !files.is_all()))
 }

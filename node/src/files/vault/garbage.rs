@@ -25,8 +25,9 @@ use super::{
     Usage, VaultError,
     outlines::{self, UNFINISHED},
     records::Way,
-    shelf::{Core, alone, lock},
+    shelf::{Core, alone},
 };
+use crate::files::lock;
 
 /// The directory of copied files.
 pub const FILES: &str = "files";
@@ -160,7 +161,7 @@ impl Core {
         if remove {
             let removed = if place.is_dir() { fs::remove_dir_all(place) } else { fs::remove_file(place) };
             // Who forgets a share removes its outline too.
-            removed.or_else(is_gone).map_err(|error| outlines::failed(place, error))?;
+            removed.or_else(ignore_missing).map_err(|error| outlines::failed(place, error))?;
         }
         Ok(0)
     }
@@ -175,7 +176,8 @@ fn entries(directory: &Path) -> Result<Vec<(PathBuf, String)>, VaultError> {
     entries.map_err(|error| outlines::failed(directory, error))
 }
 
-fn is_gone(error: io::Error) -> io::Result<()> {
+/// What is not there needs not be removed.
+pub fn ignore_missing(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 

@@ -15,16 +15,15 @@ use super::{
     open::Open,
     outlines,
     records::{self, Record, Way},
-    shelf::{Core, Share, State, alone, lock, together},
+    shelf::{Core, Share, State, alone, together},
 };
 use crate::{
-    files::{HashError, Import, ImportError, Imported, Progress, Stamp, import, import_from, scan},
+    files::{
+        HashError, Import, ImportError, Imported, MAX_SYNCED_ALONE, Progress, Stamp, import, import_from, lock, scan,
+    },
     secret_file::sync_directory,
     store::tables::Table,
 };
-
-/// Files that are synced one by one while they are copied; see [`crate::files::Partial`].
-const MAX_SYNCED_ALONE: usize = 32;
 
 /// Files that were copied, and are not yet needed by a durable record. Those that are left under their first names are removed.
 #[derive(Default)]
@@ -131,7 +130,7 @@ impl Core {
         let claim = self.claims.take(outlines::directory(&self.shares_directory, share.id));
         outlines::write(&self.shares_directory, &outline)?;
         let stamps = if copy { Vec::new() } else { stamps };
-        // They are true whether or not the record that needs them follows.
+        // If we are killed before the record follows, a share that is in place elsewhere is taken for changed until it is verified.
         self.commit_pages(records::put_stamps(share.id, &stamps))?;
         let _entering = lock(&self.entering);
         let (added_ms, number) = match &before {

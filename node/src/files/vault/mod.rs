@@ -56,6 +56,7 @@ pub use shelf::MAX_SHARES;
 use std::{path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
+use globset::GlobSet;
 use proto::{
     blob::{
         BlobId, Blocks,
@@ -89,9 +90,15 @@ pub enum VaultError {
     /// A file is not what it was when it was shared.
     #[error("'{0}' was changed since it was shared; share it again")]
     Changed(String),
+    /// A block of a share in parts is not what was written, and not there any more. It is to be fetched again.
+    #[error("'{0}' is not what was written to it; what is lost is fetched again")]
+    Lost(String),
     /// These bytes are not those of the block. The sender's fault.
     #[error("bytes that are not those of the block")]
     Wrong,
+    /// No file of it is as the user wants it. The user's to mend.
+    #[error("no file of it is selected; see what is in it without --select")]
+    NothingSelected,
     /// As many shares are held as can be.
     #[error("{0} shares are held, which is the most there can be; unshare some")]
     TooMany(usize),
@@ -133,8 +140,10 @@ pub enum Holding {
     },
     /// Where the user has them, but only some of the files.
     Some {
-        /// Blocks with bytes of these files alone.
+        /// Blocks with bytes of these files.
         have: Blocks,
+        /// Which of these also hold bytes of files that are not here: they cannot be read.
+        cut: Blocks,
     },
     /// Where the user has them, but not what they were: nothing of it is served. Also a share whose outline in the vault is damaged; it then
     /// has an empty layout.
@@ -157,6 +166,8 @@ pub struct Held {
     pub holding: Holding,
     /// How it is cut.
     pub layout: Arc<Layout>,
+    /// Which of its files are here or wanted, if not all.
+    pub selected: Option<Blocks>,
     /// When it came here, wall-clock milliseconds.
     pub added_ms: u64,
 }
@@ -166,8 +177,7 @@ impl Held {
     pub fn servable(&self) -> Blocks {
         match &self.holding {
             Holding::InPlace | Holding::Copied => Blocks::all(self.layout.blocks()),
-            Holding::Parts { have, cut, .. } => have.without(cut),
-            Holding::Some { have } => have.clone(),
+            Holding::Parts { have, cut, .. } | Holding::Some { have, cut } => have.without(cut),
             Holding::Changed { .. } => Blocks::none(self.layout.blocks()),
         }
     }
@@ -189,14 +199,14 @@ pub struct ShareThis {
 }
 
 /// Where a share that is fetched is to be put.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FetchThis {
     /// What it is called.
     pub name: FileName,
     /// Where it will be, absolute. Nothing may be there.
     pub target: PathBuf,
-    /// Which of its files, by number; all, if none are named.
-    pub selected: Option<Vec<u32>>,
+    /// Which of its files, if it is a folder: those whose path fits; all, if this is empty.
+    pub select: GlobSet,
     /// Where those who may have it were said to be.
     pub addresses: Vec<String>,
     /// When this is asked, wall-clock milliseconds.
@@ -224,19 +234,22 @@ pub trait Vault: Send + Sync + 'static {
     /// All that is held, in the order in which it came.
     fn list(&self) -> Answer<Vec<Held>>;
 
+    /// How one share is held now.
+    fn held(&self, share: BlobId) -> Answer<Held>;
+
     /// Looks at a path, hashes all of it, and holds it. What is held already, whole, is hashed anew and held as this says. What is
     /// held in parts is [`VaultError::Here`].
     fn import(&self, what: ShareThis, progress: Arc<Progress>) -> Answer<Held>;
 
     /// Begins to hold a share in parts; goes on with what is there of it, if it was begun before with the same target. Files that are
     /// selected then are wanted beside those of before, it pauses no more, and blocks whose files are gone are not there any more. With
-    /// another target, or when it is held otherwise, it is [`VaultError::Here`].
+    /// another target, or when it is held otherwise, it is [`VaultError::Here`]. If no file is selected, it is
+    /// [`VaultError::NothingSelected`].
     fn begin(&self, outline: Arc<Outline>, what: FetchThis) -> Answer<Held>;
 
-    /// Reads the bytes of a manifest, which takes long for a large one. The bytes are right; they need not be a manifest.
-    fn read_manifest(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<Manifest, InvalidManifest>> {
-        Box::pin(async move { Manifest::decode(&bytes) })
-    }
+    /// Reads the bytes of a manifest, which takes up to a second: not on the task of whoever asks. The bytes are right; they need not be
+    /// a manifest.
+    fn read_manifest(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<Manifest, InvalidManifest>>;
 
     /// The outline of a share. Large: not to be kept for long.
     fn outline(&self, share: BlobId) -> Answer<Arc<Outline>>;
@@ -248,8 +261,8 @@ pub trait Vault: Send + Sync + 'static {
     fn manifest_chunk(&self, share: BlobId, chunk: u32) -> Answer<Vec<u8>>;
 
     /// The bytes of a block that is here, right ones: what was changed since is [`VaultError::Changed`], and the share is held as
-    /// [`Holding::Changed`] from then on. Of a share in parts, the block alone is gone then, and to be fetched again. One that is not in
-    /// [`Held::servable`] is [`VaultError::Unknown`].
+    /// [`Holding::Changed`] from then on. Of a share in parts, the block alone is [`VaultError::Lost`]. One that is not in [`Held::servable`]
+    /// is [`VaultError::Unknown`].
     fn read(&self, share: BlobId, block: u32) -> Answer<Vec<u8>>;
 
     /// Checks the bytes of a block, and puts them in their place. They are durable after [`Vault::sync`].
@@ -261,13 +274,14 @@ pub trait Vault: Send + Sync + 'static {
     fn sync(&self, share: BlobId, blocks: Vec<u32>) -> Answer<()>;
 
     /// All that is wanted was synced: puts it in its place. [`VaultError::Unknown`] if something was not. If files are gone, it fails, and
-    /// their blocks are not there any more: see [`Vault::list`].
+    /// their blocks are not there any more: see [`Vault::held`].
     fn finish(&self, share: BlobId) -> Answer<Held>;
 
     /// Notes whether the user wants a share that is held in parts to pause.
     fn pause(&self, share: BlobId, paused: bool) -> Answer<()>;
 
-    /// Holds a share no more. What is not complete is removed; what the user has is left alone. Copied files are garbage then.
+    /// Holds a share no more. What is not complete is removed; what the user has is left alone. Copied files are garbage then, and so is an
+    /// outline that cannot be removed.
     fn forget(&self, share: BlobId) -> Answer<()>;
 
     /// Hashes all of a share anew: holds it as [`Holding::Changed`] if it is not what it was, and as before if it is again. Of a share in
@@ -300,12 +314,20 @@ impl Vault for NoVault {
         Self::done(Vec::new())
     }
 
+    fn held(&self, _: BlobId) -> Answer<Held> {
+        Self::unknown()
+    }
+
     fn import(&self, _: ShareThis, _: Arc<Progress>) -> Answer<Held> {
         Box::pin(std::future::ready(Err(VaultError::TooMany(0))))
     }
 
     fn begin(&self, _: Arc<Outline>, _: FetchThis) -> Answer<Held> {
         Box::pin(std::future::ready(Err(VaultError::TooMany(0))))
+    }
+
+    fn read_manifest(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<Manifest, InvalidManifest>> {
+        disk::read_manifest(bytes)
     }
 
     fn outline(&self, _: BlobId) -> Answer<Arc<Outline>> {

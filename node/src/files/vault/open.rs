@@ -19,10 +19,10 @@ use rustix::fs::OFlags;
 use super::{
     VaultError, garbage, outlines,
     records::{self, Record, Way},
-    shelf::{Core, Share, lock},
+    shelf::{Core, Share},
 };
 use crate::{
-    files::{Partial, Shape, Stamp},
+    files::{Partial, Shape, Stamp, lock},
     store::tables::Table,
 };
 

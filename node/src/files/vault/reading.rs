@@ -150,7 +150,7 @@ impl Core {
             Ok(_) => open.partial.as_ref().map_or_else(String::new, |partial| partial.place().display().to_string()),
         };
         self.drop_blocks(share, &BTreeSet::from([block]))?;
-        Err(VaultError::Changed(place))
+        Err(VaultError::Lost(place))
     }
 
     /// See [`super::Vault::verify`].

@@ -29,7 +29,7 @@ use super::{
     records::{self, Record, Way},
 };
 use crate::{
-    files::{OpenFiles, Platter},
+    files::{OpenFiles, Platter, lock},
     store::{
         Batch, Request, Store, StoreError,
         tables::{Entry, EntryChange, Table, read_below, remove},
@@ -219,7 +219,7 @@ impl Core {
             (None, Way::InPlace) => Holding::InPlace,
             (None, Way::Copied) => Holding::Copied,
             (None, Way::Some(files)) => {
-                Holding::Some { have: wanted(&layout, Some(files)).without(&cut(&layout, Some(files))) }
+                Holding::Some { have: wanted(&layout, Some(files)), cut: cut(&layout, Some(files)) }
             }
             (None, Way::Parts(fetch)) => {
                 let (have, wanted) = share.with_parts(|parts| (parts.have.clone(), parts.wanted.clone()))?;
@@ -229,7 +229,8 @@ impl Core {
             }
         };
         let (name, place): (FileName, PathBuf) = (record.name.clone(), record.place.clone());
-        Ok(Held { content: record.content, name, place, holding, layout, added_ms: record.added_ms })
+        let selected = record.way.selected().cloned();
+        Ok(Held { content: record.content, name, place, holding, layout, selected, added_ms: record.added_ms })
     }
 
     /// Keeps that a file is another than it was.
@@ -329,11 +330,6 @@ pub fn cut(layout: &Layout, selected: Option<&Blocks>) -> Blocks {
 /// Whether all bytes of a block are those of these files.
 pub fn is_whole(layout: &Layout, selected: Option<&Blocks>, block: u32) -> bool {
     selected.is_none_or(|files| layout.block(block).all(|part| files.contains(part.file)))
-}
-
-/// What a panicking thread left is as it was before or after a change: each is made at once.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes a lock together with others.

@@ -31,7 +31,7 @@ use crate::files::vault::{Vault, VaultError};
 const MAX_IN_HAND: usize = 4;
 
 /// Orders on their way to the lane's task: what may be open, and as many that are taken back. More fail.
-const MAX_ORDERS: usize = 2 * (MAX_REQUESTS_EACH + 64);
+pub const MAX_ORDERS: usize = 2 * (MAX_REQUESTS_EACH + 64);
 
 /// Seconds after which a lane on which nothing is asked is closed: the connection may have no other use.
 const IDLE: Duration = Duration::from_secs(30);

@@ -217,7 +217,7 @@ impl Writing {
                 Ready::Bytes(asked, bytes, _) => {
                     (delivery(asked.number, Reply::Bytes(bytes.len() as u32)), bytes.as_slice())
                 }
-                Ready::Failed(asked, _) => (delivery(asked.number, Reply::Refused(Refusal::Lacks)), [].as_slice()),
+                Ready::Failed(asked, why) => (delivery(asked.number, Reply::Refused(refusal(why))), [].as_slice()),
                 Ready::Refused(number, why) => (delivery(*number, Reply::Refused(*why)), [].as_slice()),
             };
             if let Ready::Bytes(asked, bytes, since) = &ready {
@@ -258,6 +258,15 @@ impl Writing {
                 checked.boxed()
             }
         }
+    }
+}
+
+/// What a peer is told: who lacks what it said it had is taken for a liar, who cannot read it just now is asked again.
+fn refusal(why: &VaultError) -> Refusal {
+    match why {
+        VaultError::Unknown | VaultError::Lost(_) => Refusal::Lacks,
+        VaultError::Changed(_) => Refusal::Gone,
+        _ => Refusal::Busy,
     }
 }
 

@@ -24,7 +24,7 @@ use proto::{
     transfer::message::{Piece, Refusal},
 };
 
-pub use getting::{Getting, Got};
+pub use getting::{Getting, Got, MAX_ORDERS};
 pub use giving::{Giving, Told};
 
 /// The protocol of lanes.

@@ -154,7 +154,7 @@ impl Shares {
         if !self.circle.is_connected(&peer) || self.circle.is_banned(id, &peer) {
             return self.circle.not_met(cx.now, id, peer);
         }
-        self.circle.met(id, peer);
+        self.circle.met(cx.now, id, peer);
         if met.content.is_some() && met.have.as_ref().is_none_or(|have| !have.is_empty()) {
             self.circle.gives(id, peer);
         }
@@ -203,6 +203,7 @@ impl Shares {
                 let Some((token, asked)) = self.lines.answered(lane, number) else { return };
                 self.uploads.handle(cx.now, upload::Input::Served { token, bytes, took_ms });
                 if let Some(entry) = self.table.id(&asked.share).and_then(|id| self.table.get_mut(id)) {
+                    entry.is_unreadable = false;
                     entry.up.add(cx.now, bytes.into());
                     entry.uploaded_bytes += u64::from(bytes);
                     self.keep_ticking(cx.now);
@@ -244,32 +245,29 @@ impl Shares {
     /// A share could not be read.
     fn not_served(&mut self, cx: &mut Cx, id: TransferId, piece: Piece, error: &VaultError) {
         let Some(entry) = self.table.get_mut(id) else { return };
-        if let VaultError::Unknown = error {
+        match (error, piece, &entry.stage) {
             // There is no such piece: whoever asked may ask for anything.
-            return;
+            (VaultError::Unknown, _, _) | (_, _, Stage::Leaving(_)) => {}
+            (VaultError::Lost(_), Piece::Block(block), _) => {
+                tracing::debug!("a block is to be fetched again: {error}");
+                self.fetch_again(cx, id, block);
+            }
+            (VaultError::Changed(_), _, Stage::Changed) => {}
+            (VaultError::Changed(_), _, _) => {
+                entry.stage = Stage::Changed;
+                entry.reason = Some(error.to_string());
+                let root = entry.root;
+                cx.warn(error.to_string());
+                self.withdraw(cx, id);
+                self.stop_providing(cx, root);
+                self.show(cx, id);
+            }
+            _ => {
+                // Said once: how often it is asked for is up to others.
+                if !std::mem::replace(&mut entry.is_unreadable, true) {
+                    tracing::warn!("a share cannot be read: {error}");
+                }
+            }
         }
-        if let (VaultError::Changed(_), Piece::Block(block), Stage::Fetching | Stage::Paused) =
-            (error, piece, &entry.stage)
-        {
-            tracing::warn!("a block is to be fetched again: {error}");
-            return self.fetch_again(cx, id, block);
-        }
-        if let VaultError::Changed(_) = error {
-            entry.stage = Stage::Changed;
-            entry.reason = Some(error.to_string());
-            let root = entry.root;
-            cx.warn(error.to_string());
-            self.withdraw(cx, id);
-            self.stop_providing(cx, root);
-            self.show(cx, id);
-        } else {
-            tracing::warn!("a share cannot be read: {error}");
-        }
-    }
-
-    /// Nobody is given anything of a share any more.
-    pub(super) fn withdraw(&mut self, cx: &mut Cx, id: TransferId) {
-        self.uploads.handle(cx.now, upload::Input::Gone { transfer: id });
-        self.telling.gone(cx.now, id);
     }
 }

@@ -73,11 +73,28 @@ impl Candidate {
 #[derive(Debug, Default)]
 struct Around {
     candidates: BTreeMap<PeerId, Candidate>,
+    /// Candidates that were asked.
     asked: BTreeSet<PeerId>,
-    members: BTreeSet<PeerId>,
+    /// And what was known of each as a candidate, which it is again when it is gone.
+    members: BTreeMap<PeerId, Candidate>,
     /// Members that have something to give, as they say.
     givers: BTreeSet<PeerId>,
     banned: Recent<PeerId, { download::MAX_BANNED }>,
+}
+
+impl Around {
+    /// Somebody is a candidate; if there are too many, the worst is forgotten.
+    fn wait(&mut self, key: u64, peer: PeerId, candidate: Candidate) {
+        if self.candidates.len() >= MAX_CANDIDATES && !self.candidates.contains_key(&peer) {
+            let rank = |(peer, candidate): &(&PeerId, &Candidate)| {
+                (candidate.word, candidate.failures, Circle::lot(key, peer))
+            };
+            let Some(worst) = self.candidates.iter().max_by_key(rank).map(|(peer, _)| *peer) else { return };
+            self.candidates.remove(&worst);
+            self.asked.remove(&worst);
+        }
+        self.candidates.insert(peer, candidate);
+    }
 }
 
 /// Those around all shares.
@@ -112,20 +129,19 @@ impl Circle {
         hasher.finish()
     }
 
+    /// A share is known: there may be somebody around it.
+    pub fn open(&mut self, id: TransferId) {
+        self.shares.entry(id).or_default();
+    }
+
     /// Somebody may have a share, and may be there.
     pub fn candidate(&mut self, now: Now, id: TransferId, peer: PeerId, (addresses, word): (Vec<Multiaddr>, Word)) {
-        let around = self.shares.entry(id).or_default();
-        if around.banned.contains(&peer) || around.members.contains(&peer) {
-            return;
+        let Some(around) = self.shares.get_mut(&id).filter(|around| !around.banned.contains(&peer)) else { return };
+        if !around.candidates.contains_key(&peer) && !around.members.contains_key(&peer) {
+            around.wait(self.key, peer, Candidate::ready(now));
         }
-        if around.candidates.len() >= MAX_CANDIDATES && !around.candidates.contains_key(&peer) {
-            let rank = |(peer, candidate): &(&PeerId, &Candidate)| {
-                (candidate.word, candidate.failures, Self::lot(self.key, peer))
-            };
-            let Some(worst) = around.candidates.iter().max_by_key(rank).map(|(peer, _)| *peer) else { return };
-            around.candidates.remove(&worst);
-        }
-        let candidate = around.candidates.entry(peer).or_insert_with(|| Candidate::ready(now));
+        let known = around.members.get_mut(&peer).or_else(|| around.candidates.get_mut(&peer));
+        let Some(candidate) = known else { return };
         candidate.word = candidate.word.min(word);
         for address in addresses.into_iter().take(MAX_ADDRESSES) {
             match word {
@@ -172,28 +188,34 @@ impl Circle {
 
     /// A member has something to give.
     pub fn gives(&mut self, id: TransferId, peer: PeerId) {
-        if let Some(around) = self.shares.get_mut(&id).filter(|around| around.members.contains(&peer)) {
+        if let Some(around) = self.shares.get_mut(&id).filter(|around| around.members.contains_key(&peer)) {
             around.givers.insert(peer);
         }
     }
 
     /// Somebody takes part, as it says. Whether it is new.
-    pub fn met(&mut self, id: TransferId, peer: PeerId) -> bool {
+    pub fn met(&mut self, now: Now, id: TransferId, peer: PeerId) -> bool {
         let Some(around) = self.shares.get_mut(&id) else { return false };
         around.asked.remove(&peer);
         if around.banned.contains(&peer) {
             return false;
         }
-        around.candidates.remove(&peer);
-        around.members.insert(peer)
+        if around.members.contains_key(&peer) {
+            return false;
+        }
+        let candidate = around.candidates.remove(&peer).unwrap_or_else(|| Candidate::ready(now));
+        around.members.insert(peer, candidate);
+        true
     }
 
     /// Somebody takes no part, or did not answer.
     pub fn not_met(&mut self, now: Now, id: TransferId, peer: PeerId) {
         let Some(around) = self.shares.get_mut(&id) else { return };
         around.asked.remove(&peer);
-        around.members.remove(&peer);
         around.givers.remove(&peer);
+        if let Some(candidate) = around.members.remove(&peer) {
+            around.wait(self.key, peer, candidate);
+        }
         if let Some(candidate) = around.candidates.get_mut(&peer) {
             candidate.again = now.after(REST_MS);
         }
@@ -203,14 +225,14 @@ impl Circle {
     pub fn ask_again(&mut self, now: Now, id: TransferId) {
         let Some(around) = self.shares.get_mut(&id) else { return };
         around.givers.clear();
-        for peer in std::mem::take(&mut around.members) {
-            around.candidates.insert(peer, Candidate::ready(now));
+        for (peer, candidate) in std::mem::take(&mut around.members) {
+            around.wait(self.key, peer, Candidate { failures: 0, again: now.after(0), ..candidate });
         }
     }
 
     /// Somebody is not to be believed.
     pub fn ban(&mut self, id: TransferId, peer: PeerId) {
-        let around = self.shares.entry(id).or_default();
+        let Some(around) = self.shares.get_mut(&id) else { return };
         around.banned.insert(peer);
         around.members.remove(&peer);
         around.givers.remove(&peer);
@@ -238,9 +260,11 @@ impl Circle {
         self.connected.remove(&peer);
         for around in self.shares.values_mut() {
             around.givers.remove(&peer);
-            let took_part = around.members.remove(&peer) | around.asked.remove(&peer);
-            if took_part && around.candidates.len() < MAX_CANDIDATES {
-                around.candidates.insert(peer, Candidate::ready(now));
+            let was_asked = around.asked.remove(&peer);
+            if let Some(candidate) = around.members.remove(&peer) {
+                around.wait(self.key, peer, Candidate { failures: 0, again: now.after(0), ..candidate });
+            } else if let Some(candidate) = around.candidates.get_mut(&peer).filter(|_| was_asked) {
+                (candidate.failures, candidate.again) = (0, now.after(0));
             }
         }
     }
@@ -252,12 +276,12 @@ impl Circle {
 
     /// Whether a peer takes part.
     pub fn is_member(&self, id: TransferId, peer: &PeerId) -> bool {
-        self.shares.get(&id).is_some_and(|around| around.members.contains(peer))
+        self.shares.get(&id).is_some_and(|around| around.members.contains_key(peer))
     }
 
     /// Those who take part.
     pub fn members(&self, id: TransferId) -> impl Iterator<Item = &PeerId> {
-        self.shares.get(&id).into_iter().flat_map(|around| &around.members)
+        self.shares.get(&id).into_iter().flat_map(|around| around.members.keys())
     }
 
     /// A share is no more.
@@ -267,111 +291,4 @@ impl Circle {
 }
 
 #[cfg(test)]
-mod tests {
-    use libp2p::identity::Keypair;
-
-    use super::*;
-
-    const SHARE: TransferId = TransferId(1);
-
-    fn at(mono_ms: u64) -> Now {
-        Now { mono_ms, wall_ms: mono_ms }
-    }
-
-    fn peer(number: u16) -> PeerId {
-        let mut seed = [0; 32];
-        seed[..2].copy_from_slice(&number.to_be_bytes());
-        Keypair::ed25519_from_bytes(seed).unwrap().public().to_peer_id()
-    }
-
-    fn address(port: u16) -> Multiaddr {
-        format!("/ip4/192.0.2.1/tcp/{port}").parse().unwrap()
-    }
-
-    fn dialed(approaches: Vec<Approach>) -> BTreeSet<PeerId> {
-        approaches
-            .into_iter()
-            .map(|approach| match approach {
-                Approach::Ask(peer) | Approach::Dial(peer, _) => peer,
-            })
-            .collect()
-    }
-
-    #[test]
-    fn whom_the_user_names_is_approached_first_however_many_others_are_named_before_and_where_the_user_says() {
-        let mut circle = Circle::new(1);
-        for number in 0..1_000 {
-            circle.candidate(at(0), SHARE, peer(number), (vec![address(number)], Word::Hearsay));
-        }
-        let named = peer(2_000);
-        circle.candidate(at(0), SHARE, named, ((0..100).map(address).collect(), Word::Hearsay));
-        circle.candidate(at(0), SHARE, named, (vec![address(4_001)], Word::User));
-        let first = circle.approach(at(0), SHARE).remove(0);
-        assert!(matches!(first, Approach::Dial(peer, addresses) if peer == named && addresses[0] == address(4_001)));
-    }
-
-    #[test]
-    fn members_that_give_nothing_keep_nobody_from_being_looked_for() {
-        let mut circle = Circle::new(1);
-        for number in 0..200 {
-            circle.connected(at(0), peer(number));
-            circle.candidate(at(0), SHARE, peer(number), (Vec::new(), Word::Hearsay));
-            circle.met(SHARE, peer(number));
-        }
-        let seeder = peer(500);
-        circle.connected(at(0), seeder);
-        circle.candidate(at(0), SHARE, seeder, (Vec::new(), Word::Hearsay));
-        assert_eq!(circle.approach(at(0), SHARE), [Approach::Ask(seeder)]);
-        for number in 0..ENOUGH_MEMBERS as u16 {
-            circle.gives(SHARE, peer(number));
-        }
-        circle.not_met(at(0), SHARE, seeder);
-        assert!(circle.approach(at(REST_MS), SHARE).is_empty(), "there are enough");
-    }
-
-    #[test]
-    fn who_cannot_be_reached_is_tried_more_and_more_rarely_and_then_forgotten() {
-        let mut circle = Circle::new(1);
-        circle.candidate(at(0), SHARE, peer(1), (vec![address(1)], Word::Hearsay));
-        let tried = |circle: &mut Circle| {
-            (0..3_600).filter(|s| !dialed(circle.approach(at(s * 1_000), SHARE)).is_empty()).count()
-        };
-        assert_eq!(tried(&mut circle), MAX_FAILURES as usize);
-        assert!(circle.shares[&SHARE].candidates.is_empty());
-    }
-
-    /// Whom a node dials first, of sixty.
-    fn first(key: u64) -> BTreeSet<PeerId> {
-        let mut circle = Circle::new(key);
-        (0..60).for_each(|number| circle.candidate(at(5), SHARE, peer(number), (Vec::new(), Word::Hearsay)));
-        let dialed = circle.approach(at(5), SHARE).into_iter().map(|approach| match approach {
-            Approach::Dial(peer, _) => peer,
-            Approach::Ask(peer) => panic!("{peer} is not connected"),
-        });
-        dialed.collect()
-    }
-
-    #[test]
-    fn each_node_approaches_others_in_an_order_of_its_own() {
-        let firsts: BTreeSet<BTreeSet<PeerId>> = (0..8).map(first).collect();
-        assert_eq!(firsts.len(), 8);
-        assert!(firsts.iter().all(|first| first.len() == MAX_APPROACHED));
-        let common = firsts.iter().cloned().reduce(|all, first| &all & &first).unwrap();
-        assert!(common.len() <= 2, "{common:?}");
-        assert_eq!(first(3), first(3));
-    }
-
-    #[test]
-    fn no_more_are_approached_than_there_is_room_for() {
-        let mut circle = Circle::new(1);
-        for number in 0..60 {
-            circle.connected(at(5), peer(number));
-            circle.candidate(at(5), SHARE, peer(number), (Vec::new(), Word::Hearsay));
-        }
-        let mut asked = 0;
-        while let approaches @ [_, ..] = circle.approach(at(5), SHARE).as_slice() {
-            asked += approaches.len();
-        }
-        assert_eq!(asked, ENOUGH_MEMBERS);
-    }
-}
+mod tests;

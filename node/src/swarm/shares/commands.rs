@@ -11,12 +11,13 @@ use rand::Rng;
 use super::{
     Shares, Wake,
     entry::{Entry, Stage, Wish},
+    select::Select,
     shown::Have,
 };
 use crate::{
     files::vault::ShareThis,
     handle::{Answer, CallError, FetchRequest, ShareError, ShareRequest},
-    model::{Hashing, NodeEvent, Share, SharePeer, TransferLimits},
+    model::{Hashing, Share, SharePeer, TransferLimits},
     swarm::{context::Cx, peers::Peers},
 };
 
@@ -77,8 +78,14 @@ impl Shares {
         self.drain(cx);
     }
 
+    pub(super) fn unknown(root: BlobId) -> CallError {
+        ShareError::Unknown(root).into()
+    }
+
+    /// One that is here, and does not leave.
     fn known(&self, root: &BlobId) -> Result<TransferId, CallError> {
-        self.table.id(root).ok_or(ShareError::Unknown(*root).into())
+        let id = self.table.id(root).filter(|id| self.table.get(*id).is_some_and(|entry| !entry.is_leaving()));
+        id.ok_or_else(|| Self::unknown(*root))
     }
 
     fn told(&self, cx: &Cx, id: TransferId) -> Result<Share, CallError> {
@@ -98,7 +105,7 @@ impl Shares {
         let entry =
             entry.ok_or_else(|| ShareError::Invalid("it is not complete; there is nothing to verify yet".into()))?;
         let (number, progress) = self.hashings.begin(entry.place.clone().unwrap_or_else(PathBuf::new))?;
-        self.work.verify(number, entry, progress);
+        self.work.verify(number, id, entry, progress);
         self.hashings.show(number)
     }
 
@@ -106,32 +113,21 @@ impl Shares {
     fn fetch(&mut self, cx: &mut Cx, request: FetchRequest) -> Result<Share, CallError> {
         let FetchRequest { wanted, target, select, peers } = request;
         let root = wanted.id();
-        let mut globs = globset::GlobSetBuilder::new();
-        for pattern in &select {
-            let glob = globset::GlobBuilder::new(pattern).literal_separator(false).build();
-            globs.add(
-                glob.map_err(|error| ShareError::Invalid(format!("'{pattern}' selects nothing: {}", error.kind())))?,
-            );
-        }
-        let select = globs.build().map_err(|error| ShareError::Invalid(error.to_string()))?;
+        let select = Select::read(&select)?;
         let (content, name, mut addresses) = match wanted {
             Wanted::Link(link) => (Some(link.content), Some(link.name), link.addresses),
             Wanted::Root(_) => (None, None, Vec::new()),
         };
         addresses.extend(peers.iter().map(ToString::to_string));
-        if let Some(id) = self.table.id(&root) {
-            match self.table.get(id).map(|entry| &entry.stage) {
-                Some(Stage::Failed) | None => {}
-                Some(Stage::Paused) => {
-                    self.candidates_at(cx, id, &addresses);
-                    return self.resume(cx, id);
-                }
-                Some(_) => {
-                    self.candidates_at(cx, id, &addresses);
-                    self.approach(cx, id);
-                    return self.told(cx, id);
-                }
+        let mut limits = (None, None);
+        if let Some(entry) = self.table.id(&root).and_then(|id| self.table.get(id)) {
+            if entry.is_leaving() {
+                return Err(ShareError::Invalid("it is being forgotten; try again in a moment".into()).into());
             }
+            if !matches!(entry.stage, Stage::Failed) || entry.bytes.is_some() {
+                return self.go_on(cx, root, select, addresses);
+            }
+            limits = (entry.up_limit, entry.down_limit);
         } else if !self.table.has_room() {
             let text = "as many shares are known as can be; unshare some: node shared".to_owned();
             return Err(ShareError::TooMany(text).into());
@@ -140,11 +136,41 @@ impl Shares {
         self.rng.fill_bytes(&mut seed);
         let survey = Box::new(Survey::new(root, content, seed));
         let wish = Wish { survey, target, select, addresses: addresses.clone() };
-        let id = self.table.insert(Entry::wish(cx.now, root, content, name, wish));
+        let mut entry = Entry::wish(cx.now, root, content, name, wish);
+        (entry.up_limit, entry.down_limit) = limits;
+        let id = self.enter(entry);
+        self.apply_limits(cx, id);
+        // A new survey knows nobody of those who were met before.
+        self.circle.ask_again(cx.now, id);
         self.candidates_at(cx, id, &addresses);
         self.need_peers(cx, id);
         self.survey_timeout(cx, id);
         self.show(cx, id);
+        self.told(cx, id)
+    }
+
+    /// What is here, or on its way, is wanted again: perhaps more of it.
+    fn go_on(&mut self, cx: &mut Cx, root: BlobId, select: Select, addresses: Vec<String>) -> Result<Share, CallError> {
+        let id = self.known(&root)?;
+        self.candidates_at(cx, id, &addresses);
+        let Some(entry) = self.table.get_mut(id) else { return Err(CallError::Stopped) };
+        let is_part = entry.bytes.as_ref().is_some_and(|bytes| bytes.selected.is_some());
+        match &mut entry.stage {
+            Stage::Asking(wish) => wish.select.add(select),
+            Stage::Beginning => match &mut entry.more {
+                Some(more) => more.add(select),
+                none => *none = Some(select),
+            },
+            Stage::Failed => {
+                entry.stage = Stage::Beginning;
+                entry.reason = None;
+                self.begin_again(cx, id, &select, addresses);
+            }
+            Stage::Fetching | Stage::Paused if is_part => self.begin_again(cx, id, &select, addresses),
+            Stage::Paused => return self.resume(cx, id),
+            _ => {}
+        }
+        self.approach(cx, id);
         self.told(cx, id)
     }
 
@@ -172,6 +198,7 @@ impl Shares {
     pub(super) fn stand_still(&mut self, cx: &mut Cx, id: TransferId, paused: bool) -> Result<Share, CallError> {
         let Some(entry) = self.table.get_mut(id) else { return Err(CallError::Stopped) };
         match (&entry.stage, paused) {
+            (Stage::Leaving(_), _) => return Err(Self::unknown(entry.root)),
             (Stage::Fetching, true) => {
                 entry.stage = Stage::Paused;
                 self.downloads.handle(cx.now, download::Input::Pause { transfer: id });
@@ -192,39 +219,24 @@ impl Shares {
         self.told(cx, id)
     }
 
-    fn forget(&mut self, cx: &mut Cx, root: BlobId, answer: Answer<()>) {
-        let id = match self.known(&root) {
-            Ok(id) => id,
-            Err(error) => return drop(answer.send(Err(error))),
-        };
-        self.downloads.handle(cx.now, download::Input::Remove { transfer: id });
-        self.withdraw(cx, id);
-        self.circle.forget(id);
-        self.finding.forget(id);
-        self.shown.remove(&id);
-        self.stop_providing(cx, root);
-        for wake in [Wake::Survey(id), Wake::Approach(id), Wake::Disk(id)] {
-            self.wakes.set(wake, None);
-        }
-        let Some(entry) = self.table.get(id) else { return };
-        match entry.stage {
-            Stage::Asking(_) | Stage::Failed => {
-                self.table.remove(id);
-                cx.report(NodeEvent::Unshared { root: root.to_string() });
-                drop(answer.send(Ok(())));
-            }
-            _ => self.work.forget(id, entry, answer),
-        }
-    }
-
     fn limit(&mut self, cx: &mut Cx, root: Option<BlobId>, up: ByteRate, down: ByteRate) -> Result<(), CallError> {
         let transfer = root.map(|root| self.known(&root)).transpose()?;
         match transfer.and_then(|id| self.table.get_mut(id)) {
             Some(entry) => (entry.up_limit, entry.down_limit) = (up, down),
             None => self.limits = TransferLimits { up, down },
         }
+        self.limit_to(cx, transfer, (up, down));
+        Ok(())
+    }
+
+    fn limit_to(&mut self, cx: &Cx, transfer: Option<TransferId>, (up, down): (ByteRate, ByteRate)) {
         self.uploads.handle(cx.now, upload::Input::Limit { transfer, rate: up });
         self.downloads.handle(cx.now, download::Input::Limit { transfer, rate: down });
-        Ok(())
+    }
+
+    /// What the user said of a share holds, whatever the machines forgot of it; of one that is gone, nothing.
+    pub(super) fn apply_limits(&mut self, cx: &Cx, id: TransferId) {
+        let limits = self.table.get(id).map_or((None, None), |entry| (entry.up_limit, entry.down_limit));
+        self.limit_to(cx, Some(id), limits);
     }
 }

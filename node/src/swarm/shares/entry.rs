@@ -3,15 +3,18 @@
 //! | a share is | when | then |
 //! |---|---|---|
 //! | asking | the user wants it, and it is not known what is in it | beginning, when the survey is done; failed |
-//! | beginning | the vault makes place for it | fetching; failed, if it cannot |
+//! | beginning | the vault makes place for it, or is asked how it is held | fetching; failed, if it cannot |
 //! | fetching | its blocks come | finishing, when all that is wanted is durable; paused |
 //! | paused | the user, or a full disk, has it stand still | fetching |
-//! | finishing | the vault puts it in its place | complete; paused, if it cannot |
+//! | finishing | the vault puts it in its place; it is asked again after [`DISK_AGAIN_MS`](super::DISK_AGAIN_MS) if it cannot | complete; fetching, when blocks of it are lost |
 //! | complete | all that was wanted is here | changed, when a file is found to be another |
 //! | changed | its files are not what they were | complete, when they are again |
-//! | failed | it cannot be fetched; the user is told why, until it is forgotten or wanted anew | asking |
+//! | failed | it cannot be fetched; the user is told why, until it is forgotten or wanted anew | asking; beginning, if the vault holds it |
+//! | leaving | the user wants it here no more, and the vault lets go of it | gone; beginning, if the vault cannot |
 //!
-//! What is asking, beginning or failed is not durable: after a restart it is to be wanted again.
+//! What is asking, or beginning or failed before the vault held it, is not durable: after a restart it is to be wanted again. What is leaving
+//! is nothing to anybody: it is not shown, given, told of or fetched. The vault is asked to let go once it has answered all else that it was asked
+//! about how the share is held; so no answer can bring back what is gone.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -21,14 +24,15 @@ use proto::{
     transfer::{ByteRate, TransferId, download::MAX_TRANSFERS, meter::Meter, survey::Survey},
 };
 
+use super::select::Select;
 use crate::{
-    files::vault::{Held, Holding},
-    handle::Target,
+    files::vault::{self, Held, Holding},
+    handle::{Answer, Target},
     model::ShareState,
 };
 
 /// Shares that are known at a time: as many as a vault holds, and as many as may be under way.
-pub const MAX_SHARES: usize = 4_096 + MAX_TRANSFERS;
+pub const MAX_SHARES: usize = vault::MAX_SHARES + MAX_TRANSFERS;
 
 /// What is to be fetched, until the vault has made place for it.
 pub struct Wish {
@@ -37,7 +41,7 @@ pub struct Wish {
     /// Where it goes.
     pub target: Target,
     /// Which of its files.
-    pub select: globset::GlobSet,
+    pub select: Select,
     /// Where those who may have it were said to be.
     pub addresses: Vec<String>,
 }
@@ -60,22 +64,11 @@ pub enum Stage {
     Changed,
     /// See the module.
     Failed,
+    /// See the module. Who waits for it: calls of the user, of which there are not many at a time.
+    Leaving(Vec<Answer<()>>),
 }
 
 impl Stage {
-    /// As users are told.
-    pub fn shown(&self) -> ShareState {
-        match self {
-            Self::Asking(_) | Self::Beginning => ShareState::Asking,
-            Self::Fetching => ShareState::Fetching,
-            Self::Paused => ShareState::Paused,
-            Self::Finishing => ShareState::Finishing,
-            Self::Complete => ShareState::Complete,
-            Self::Changed => ShareState::Changed,
-            Self::Failed => ShareState::Failed,
-        }
-    }
-
     /// Whether its blocks are given to others, and others are told of it.
     pub fn is_served(&self) -> bool {
         matches!(self, Self::Fetching | Self::Paused | Self::Finishing | Self::Complete)
@@ -91,6 +84,8 @@ impl Stage {
 pub struct Bytes {
     /// How it is cut.
     pub layout: Arc<Layout>,
+    /// Which of its files are here or wanted, if not all.
+    pub selected: Option<Blocks>,
     /// Which blocks are durable.
     pub have: Blocks,
     /// Which the user wants.
@@ -116,17 +111,18 @@ impl Bytes {
         let (have, wanted, servable) = match &held.holding {
             Holding::InPlace | Holding::Copied => (all(), all(), all()),
             Holding::Parts { have, wanted, cut, .. } => (have.clone(), wanted.clone(), all().without(cut)),
-            Holding::Some { have } => (have.clone(), have.clone(), have.clone()),
+            Holding::Some { have, cut } => (have.clone(), have.clone(), all().without(cut)),
             Holding::Changed { .. } => (held.servable(), all(), held.servable()),
         };
-        let layout = Arc::clone(&held.layout);
-        let bytes = |blocks: &Blocks| match blocks.is_all() {
-            true => layout.size(),
-            false => blocks.iter().map(|block| u64::from(layout.block_len(block))).sum(),
+        let (layout, selected) = (Arc::clone(&held.layout), held.selected.clone());
+        let bytes = |blocks: &Blocks| match (&selected, blocks.is_all()) {
+            (None, true) => layout.size(),
+            _ => blocks.iter().map(|block| kept_len(&layout, selected.as_ref(), block)).sum(),
         };
         let wanted_bytes = bytes(&wanted);
         let done_bytes = wanted_bytes - bytes(&wanted.without(&have));
         Self {
+            selected,
             have,
             wanted,
             servable,
@@ -156,7 +152,7 @@ impl Bytes {
     pub fn lose(&mut self, block: u32) -> bool {
         let was_here = self.have.remove(block);
         if was_here && self.wanted.contains(block) {
-            self.done_bytes -= u64::from(self.layout.block_len(block));
+            self.done_bytes -= kept_len(&self.layout, self.selected.as_ref(), block);
         }
         was_here
     }
@@ -164,10 +160,20 @@ impl Bytes {
     /// A block is durable.
     pub fn store(&mut self, block: u32) {
         if self.have.insert(block) {
-            self.done_bytes += u64::from(self.layout.block_len(block));
+            self.done_bytes += kept_len(&self.layout, self.selected.as_ref(), block);
             if self.servable.contains(block) {
                 self.came.push(block);
             }
+        }
+    }
+}
+
+/// Bytes of a block that are those of files that are wanted.
+pub fn kept_len(layout: &Layout, selected: Option<&Blocks>, block: u32) -> u64 {
+    match selected {
+        None => layout.block_len(block).into(),
+        Some(files) => {
+            layout.block(block).filter(|part| files.contains(part.file)).map(|part| u64::from(part.len)).sum()
         }
     }
 }
@@ -204,40 +210,24 @@ pub struct Entry {
     pub down_limit: ByteRate,
     /// The user's limits.
     pub up_limit: ByteRate,
+    /// What the vault was asked about how it is held and did not answer yet.
+    pub asked_vault: u32,
+    /// What the user selected beside, while the vault makes place for it.
+    pub more: Option<Select>,
+    /// Whether it could not be read lately, and that was told of.
+    pub is_unreadable: bool,
 }
 
 impl Entry {
-    /// One that is to be fetched.
-    pub fn wish(now: Now, root: BlobId, content: Option<Content>, name: Option<FileName>, wish: Wish) -> Self {
+    fn new(now: Now, root: BlobId, added_ms: u64, stage: Stage) -> Self {
         Self {
             root,
-            content,
-            name,
-            place: None,
-            copied: false,
-            added_ms: now.wall_ms,
-            stage: Stage::Asking(wish),
-            reason: None,
-            bytes: None,
-            down: Meter::default(),
-            up: Meter::default(),
-            since: now,
-            uploaded_bytes: 0,
-            down_limit: None,
-            up_limit: None,
-        }
-    }
-
-    /// One that the vault holds.
-    pub fn held(now: Now, held: &Held) -> Self {
-        let mut entry = Self {
-            root: held.content.id(),
             content: None,
             name: None,
             place: None,
             copied: false,
-            added_ms: held.added_ms,
-            stage: Stage::Complete,
+            added_ms,
+            stage,
             reason: None,
             bytes: None,
             down: Meter::default(),
@@ -246,9 +236,43 @@ impl Entry {
             uploaded_bytes: 0,
             down_limit: None,
             up_limit: None,
-        };
+            asked_vault: 0,
+            more: None,
+            is_unreadable: false,
+        }
+    }
+
+    /// One that is to be fetched.
+    pub fn wish(now: Now, root: BlobId, content: Option<Content>, name: Option<FileName>, wish: Wish) -> Self {
+        Self { content, name, ..Self::new(now, root, now.wall_ms, Stage::Asking(wish)) }
+    }
+
+    /// One that the vault holds.
+    pub fn held(now: Now, held: &Held) -> Self {
+        let mut entry = Self::new(now, held.content.id(), held.added_ms, Stage::Complete);
         entry.take(held);
         entry
+    }
+
+    /// As users are told; nothing, if it is leaving.
+    pub fn state(&self) -> Option<ShareState> {
+        Some(match &self.stage {
+            // Something of it is here.
+            Stage::Beginning if self.bytes.is_some() => ShareState::Fetching,
+            Stage::Asking(_) | Stage::Beginning => ShareState::Asking,
+            Stage::Fetching => ShareState::Fetching,
+            Stage::Paused => ShareState::Paused,
+            Stage::Finishing => ShareState::Finishing,
+            Stage::Complete => ShareState::Complete,
+            Stage::Changed => ShareState::Changed,
+            Stage::Failed => ShareState::Failed,
+            Stage::Leaving(_) => return None,
+        })
+    }
+
+    /// Whether the user wants it here no more.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.stage, Stage::Leaving(_))
     }
 
     /// It is now held like this.
@@ -268,9 +292,12 @@ impl Entry {
                 Stage::Changed
             }
         };
-        // Others were told of what came before.
-        let came = self.bytes.take().map(|before| before.came).unwrap_or_default();
-        self.bytes = Some(Bytes { came, ..bytes });
+        let (came, syncing) = match self.bytes.take() {
+            // Others were told of what came before. What is being made durable now is not known to stay: it is fetched again.
+            Some(before) => (before.came, before.syncing.map(|_| Vec::new())),
+            None => (Vec::new(), None),
+        };
+        self.bytes = Some(Bytes { came, syncing, ..bytes });
     }
 }
 

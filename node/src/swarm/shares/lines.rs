@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use crate::{
     files::vault::Vault,
     spawn::Spawn,
-    swarm::lanes::{Answer, Asked, Ends, Getting, Giving, LaneEvent, LaneId},
+    swarm::lanes::{Answer, Asked, Ends, Getting, Giving, LaneEvent, LaneId, MAX_ORDERS},
 };
 
 /// What lanes have to tell that was not looked at. Lanes wait when there is more.
@@ -42,9 +42,27 @@ pub enum Asker {
     Survey(TransferId, survey::RequestId),
 }
 
+/// By what a question that is taken back is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// A question of the downloads.
+    Download(download::RequestId),
+    /// One of a survey.
+    Survey(TransferId, survey::RequestId),
+}
+
+impl Asker {
+    fn key(self) -> Key {
+        match self {
+            Self::Download(_, request, _) => Key::Download(request),
+            Self::Survey(id, request) => Key::Survey(id, request),
+        }
+    }
+}
+
 /// Where a lane to a peer is.
 enum Line {
-    /// Being opened; these wait.
+    /// Being opened; these wait, at most [`MAX_ORDERS`]: as many as the lane takes at once.
     Opening(Vec<(Asked, bool)>),
     Open(LaneId, Getting),
 }
@@ -77,8 +95,8 @@ pub struct Lines {
     next_token: u64,
     getting: BTreeMap<PeerId, Line>,
     questions: BTreeMap<u64, Question>,
-    /// Numbers of the downloads' questions.
-    numbers: HashMap<download::RequestId, u64>,
+    /// The number of each. Never iterated.
+    numbers: HashMap<Key, u64>,
     giving: BTreeMap<LaneId, Asking>,
     tokens: HashMap<Token, (LaneId, Asked)>,
 }
@@ -147,7 +165,7 @@ impl Lines {
                 Way::Taken
             }
             Some(Line::Open(..)) => return Way::NoRoom,
-            // As many as the machines ask.
+            Some(Line::Opening(waiting)) if waiting.len() >= MAX_ORDERS => return Way::NoRoom,
             Some(Line::Opening(waiting)) => {
                 waiting.push((asked, keep));
                 Way::Taken
@@ -158,15 +176,13 @@ impl Lines {
             }
         };
         self.questions.insert(asked.number, Question { asker, peer, lane: over });
-        if let Asker::Download(_, request, _) = asker {
-            self.numbers.insert(request, asked.number);
-        }
+        self.numbers.insert(asker.key(), asked.number);
         way
     }
 
-    /// The downloads do not want an answer any more.
-    pub fn take_back(&mut self, request: download::RequestId) {
-        let Some(number) = self.numbers.remove(&request) else { return };
+    /// An answer is not wanted any more.
+    pub fn take_back(&mut self, key: Key) {
+        let Some(number) = self.numbers.remove(&key) else { return };
         let Some(question) = self.questions.remove(&number) else { return };
         match self.getting.get_mut(&question.peer) {
             Some(Line::Open(_, lane)) => lane.take_back(number),
@@ -175,15 +191,22 @@ impl Lines {
         }
     }
 
-    /// A lane that was wanted is there.
-    pub fn opened(&mut self, peer: PeerId, stream: Stream) {
-        let Some(line) = self.getting.get_mut(&peer) else { return };
-        let Line::Opening(waiting) = line else { return };
+    /// All answers to a survey are not wanted any more.
+    pub fn end_survey(&mut self, id: TransferId) {
+        let its = |question: &&Question| matches!(question.asker, Asker::Survey(of, _) if of == id);
+        let keys: Vec<Key> = self.questions.values().filter(its).map(|question| question.asker.key()).collect();
+        keys.into_iter().for_each(|key| self.take_back(key));
+    }
+
+    /// A lane that was wanted is there. Whether it still is.
+    pub fn opened(&mut self, peer: PeerId, stream: Stream) -> bool {
+        let Some(line) = self.getting.get_mut(&peer) else { return false };
+        let Line::Opening(waiting) = line else { return false };
         self.next_lane += 1;
         let ends = Ends { lane: LaneId(self.next_lane), peer };
         let (lane, task) = Getting::new(ends, stream, Arc::clone(&self.vault), self.events.clone());
         for (asked, keep) in waiting.drain(..) {
-            // There is room for as many as the machines ask of one peer.
+            // No more waited than there is room for.
             lane.ask(asked, keep);
             if let Some(question) = self.questions.get_mut(&asked.number) {
                 question.lane = Some(ends.lane);
@@ -191,6 +214,7 @@ impl Lines {
         }
         *line = Line::Open(ends.lane, lane);
         self.spawn.spawn(task);
+        true
     }
 
     /// Whether a lane to a peer is being opened.
@@ -213,8 +237,8 @@ impl Lines {
 
     /// A question has its answer.
     pub fn conclude(&mut self, number: u64) {
-        if let Some(Question { asker: Asker::Download(_, request, _), .. }) = self.questions.remove(&number) {
-            self.numbers.remove(&request);
+        if let Some(question) = self.questions.remove(&number) {
+            self.numbers.remove(&question.asker.key());
         }
     }
 
@@ -313,5 +337,33 @@ impl Lines {
     /// ends.
     pub fn disconnected(&mut self, peer: &PeerId) -> Vec<Asker> {
         self.not_opened(peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{files::vault::NoVault, spawn::TokioSpawn};
+
+    #[test]
+    fn no_more_waits_for_a_lane_than_it_takes_and_what_is_taken_back_makes_room() {
+        let key = libp2p::identity::Keypair::ed25519_from_bytes([1; 32]).unwrap();
+        let peer = key.public().to_peer_id();
+        let mut lines = Lines::new(Arc::new(NoVault), Arc::new(TokioSpawn));
+        let share = BlobId([1; 32]);
+        let ask = |lines: &mut Lines, survey: u64, request: usize| {
+            let asker = Asker::Survey(TransferId(survey), survey::RequestId(request as u64));
+            lines.ask(peer, asker, share, Piece::Manifest(0))
+        };
+        assert_eq!(ask(&mut lines, 1, 0), Way::OpenLane);
+        assert!((1..MAX_ORDERS).all(|request| ask(&mut lines, 1 + request as u64 % 2, request) == Way::Taken));
+        assert_eq!(ask(&mut lines, 1, MAX_ORDERS), Way::NoRoom);
+        lines.take_back(Key::Survey(TransferId(1), survey::RequestId(0)));
+        assert_eq!(ask(&mut lines, 1, MAX_ORDERS), Way::Taken);
+        lines.end_survey(TransferId(1));
+        let left = lines.not_opened(&peer);
+        assert_eq!(left.len(), MAX_ORDERS / 2);
+        assert!(left.iter().all(|asker| matches!(asker, Asker::Survey(TransferId(2), _))));
+        assert!(lines.questions.is_empty() && lines.numbers.is_empty());
     }
 }

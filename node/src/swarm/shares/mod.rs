@@ -12,10 +12,14 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `mod` | what the network and the vault say |
+//! | `mod` | all of it, and time |
 //! | `entry` | one share, its states, and all of them |
 //! | `commands` | what the user says |
-//! | `fetching` | the way from a wish to a share that is complete |
+//! | `network` | what the network says |
+//! | `fetching` | the way from a wish to a place in the vault |
+//! | `holding` | what the vault holds, and the way from there to a share that is complete |
+//! | `leaving` | the end of a share |
+//! | `select` | which files of a share are wanted |
 //! | `outputs` | what the machines want done |
 //! | `answering` | what peers ask and tell |
 //! | `circle`, `finding` | who takes part in what, and finding them |
@@ -34,38 +38,41 @@ mod entry;
 mod fetching;
 mod finding;
 mod hashings;
+mod holding;
 mod keeping;
+mod leaving;
 mod lines;
+mod network;
 mod outputs;
 mod questions;
+mod select;
 mod shown;
 mod telling;
 mod work;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use libp2p::{PeerId, kad, request_response};
+use libp2p::PeerId;
 use proto::{
     schedule::Schedule,
     time::{Deadline, Now},
     transfer::{
-        TransferId, download,
+        TransferId,
         download::Downloads,
-        message::{MAX_ANSWER_BYTES, ShareAnswer, ShareQuestion, provider_key},
+        message::{MAX_ANSWER_BYTES, provider_key},
         upload,
         upload::Uploads,
     },
-    wire::DecodeError,
 };
 use rand::{Rng, rngs::StdRng};
 
 use self::{
-    circle::{Approach, Circle, Word},
-    entry::{Entry, Table},
+    circle::Circle,
+    entry::{Entry, Stage, Table},
     finding::Finding,
     hashings::Hashings,
     keeping::Keeping,
-    lines::{Asker as LaneAsker, Lines},
+    lines::Lines,
     questions::{Asker, Questions},
     telling::Telling,
     work::{Done, Work},
@@ -76,8 +83,8 @@ pub use self::{
     shown::{Have, files},
 };
 use super::{
-    context::{Cx, Effect},
-    lanes::{self, LaneEvent},
+    context::Cx,
+    lanes::LaneEvent,
     providing::{Providing, Sake},
 };
 use crate::{files::vault::Vault, model::TransferLimits, spawn::Spawn};
@@ -119,6 +126,8 @@ enum Wake {
     Approach(TransferId),
     /// The disk may have room again.
     Disk(TransferId),
+    /// The vault may tell what there is.
+    List,
     /// Users are told how far shares are.
     Tick,
 }
@@ -205,147 +214,18 @@ impl Shares {
         self.drain(cx);
     }
 
-    // ---- what the network says
-
     /// Where others reach us.
     pub fn reached_at(&mut self, addresses: Vec<String>) {
         self.reached_at = addresses;
     }
 
-    /// The first connection to a peer.
-    pub fn connected(&mut self, cx: &mut Cx, peer: PeerId) {
-        for id in self.circle.connected(cx.now, peer) {
-            self.approach(cx, id);
-        }
-        self.drain(cx);
-    }
-
-    /// A connection ended that was not the last to that peer: a lane that was being opened on it may never come.
-    pub fn connection_closed(&mut self, cx: &mut Cx, peer: PeerId) {
-        if self.lines.is_opening(&peer) {
-            cx.effects.push_back(Effect::OpenLane { peer });
-        }
-    }
-
-    /// The last connection to a peer ended.
-    pub fn disconnected(&mut self, cx: &mut Cx, peer: PeerId) {
-        self.circle.disconnected(cx.now, peer);
-        self.telling.disconnected(&peer);
-        self.questions.disconnected(&peer);
-        let askers = self.lines.disconnected(&peer);
-        self.lost(cx, askers);
-        self.keeping.gives(peer, false);
-        self.downloads.handle(cx.now, download::Input::PeerDown { peer });
-        self.uploads.handle(cx.now, upload::Input::PeerDown { peer });
-        self.survey_all(cx, |_| proto::transfer::survey::Input::PeerDown { peer }, None);
-        self.drain(cx);
-    }
-
-    /// A query of Kademlia made progress.
-    pub fn progressed(&mut self, cx: &mut Cx, id: kad::QueryId, result: &kad::QueryResult, step: &kad::ProgressStep) {
-        let Some((transfer, peers)) = self.finding.progressed(id, result, step) else { return };
-        for peer in peers {
-            self.candidate(cx, transfer, peer, Vec::new());
-        }
-        self.approach(cx, transfer);
-        self.drain(cx);
-    }
-
-    /// What became of a stream.
-    pub fn stream(&mut self, cx: &mut Cx, event: lanes::behaviour::Event) {
-        use lanes::behaviour::Came;
-        match event.came {
-            Came::Opened(stream) => {
-                self.lines.opened(event.peer, stream);
-                self.keeping.gives(event.peer, true);
-            }
-            Came::Refused(why) => {
-                tracing::debug!(peer = %event.peer, "no lane: {why}");
-                self.no_lane(cx, event.peer);
-            }
-            Came::Incoming(stream) => self.lines.incoming(event.peer, stream),
-        }
-        self.drain(cx);
-    }
-
-    /// A lane cannot be opened.
-    pub fn no_lane(&mut self, cx: &mut Cx, peer: PeerId) {
-        let askers = self.lines.not_opened(&peer);
-        self.lost(cx, askers);
-        self.drain(cx);
-    }
-
-    /// What request-response tells. `known` says where a peer is known to be. Bytes that do not decode are handed back.
-    ///
-    /// # Errors
-    /// Who sent them, and what is wrong with them.
-    pub fn event(
-        &mut self,
-        cx: &mut Cx,
-        event: Event,
-        known: impl Fn(&PeerId) -> Vec<String>,
-    ) -> Result<(), (PeerId, DecodeError)> {
-        use request_response::{Event, Message};
-        let mut fault = Ok(());
-        match event {
-            Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
-                // The way back is dropped: garbage gets no answer.
-                let question = request.map_err(|error| (peer, error))?;
-                if !question.is_bounded() {
-                    return Err((peer, DecodeError::NotCanonical));
-                }
-                if let Some(token) = self.questions.asked(cx.now, cx.behaviour, (peer, &question), request_id, channel)
-                {
-                    self.asked(cx, peer, token, question, known);
-                }
-            }
-            Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
-                let Some(asker) = self.questions.concluded(request_id) else { return Ok(()) };
-                let answer = match response {
-                    Ok(answer) => Some(answer),
-                    Err(error) => {
-                        fault = Err((peer, error));
-                        None
-                    }
-                };
-                self.answered(cx, asker, answer);
-            }
-            Event::OutboundFailure { peer, request_id, error, .. } => {
-                tracing::debug!(%peer, "a question about shares came to nothing: {error}");
-                if let Some(asker) = self.questions.concluded(request_id) {
-                    self.answered(cx, asker, None);
-                }
-            }
-            Event::InboundFailure { request_id, .. } | Event::ResponseSent { request_id, .. } => {
-                self.questions.sent(request_id);
-            }
-        }
-        self.drain(cx);
-        fault
-    }
-
     // ---- who takes part
 
-    /// Somebody may have a share.
-    fn candidate(&mut self, cx: &Cx, id: TransferId, peer: PeerId, addresses: Vec<libp2p::Multiaddr>) {
-        if peer != self.own {
-            self.circle.candidate(cx.now, id, peer, (addresses, Word::Hearsay));
-        }
-    }
-
-    /// Asks, or dials, those who may have a share.
-    fn approach(&mut self, cx: &mut Cx, id: TransferId) {
-        let Some(entry) = self.table.get(id).filter(|entry| entry.stage.wants_peers()) else { return };
-        for approach in self.circle.approach(cx.now, id) {
-            match approach {
-                Approach::Ask(peer) => {
-                    let question = ShareQuestion::Meet { share: entry.root };
-                    self.questions.ask(cx.behaviour, peer, Asker::Meet(id, peer), question);
-                }
-                Approach::Dial(peer, addresses) => cx.effects.push_back(Effect::Dial { peer, addresses }),
-            }
-        }
-        self.wakes.set(Wake::Approach(id), Some(cx.now.after(APPROACH_MS)));
+    /// A share is known from now on; or one that is known already is another from now on.
+    fn enter(&mut self, entry: Entry) -> TransferId {
+        let id = self.table.insert(entry);
+        self.circle.open(id);
+        id
     }
 
     /// Looks for more who have a share.
@@ -393,6 +273,7 @@ impl Shares {
                 Wake::Survey(id) => self.survey_timeout(cx, id),
                 Wake::Approach(id) => self.approach(cx, id),
                 Wake::Disk(id) => self.try_again(cx, id),
+                Wake::List => self.work.list(),
                 Wake::Tick => self.tick(cx),
             }
         }
@@ -417,35 +298,9 @@ impl Shares {
         }
     }
 
-    /// An answer to a question of ours, or that none will come.
-    fn answered(&mut self, cx: &mut Cx, asker: Asker, answer: Option<ShareAnswer>) {
-        match (asker, answer) {
-            (Asker::Meet(id, peer), Some(ShareAnswer::Met(met))) if met.is_bounded() => self.met(cx, id, peer, met),
-            (Asker::Meet(id, peer), _) => self.circle.not_met(cx.now, id, peer),
-            (Asker::Survey(id, request), answer) => self.surveyed(cx, id, request, answer),
-            (Asker::Tell(peer), answer) => self.telling.told(cx.now, peer, answer == Some(ShareAnswer::Noted)),
-        }
-    }
-
-    /// Questions on lanes come to nothing.
-    fn lost(&mut self, cx: &mut Cx, askers: Vec<LaneAsker>) {
-        for asker in askers {
-            match asker {
-                LaneAsker::Download(_, request, _) => {
-                    let why = download::Failure::Lost;
-                    self.downloads.handle(cx.now, download::Input::Failed { request, why });
-                }
-                LaneAsker::Survey(id, request) => {
-                    let why = download::Failure::Lost;
-                    self.survey(cx, id, proto::transfer::survey::Input::Failed { request, why });
-                }
-            }
-        }
-    }
-
     /// How many shares there are, and how many of them are under way.
     pub fn count(&self) -> (u64, u64) {
-        let under_way = |entry: &Entry| !matches!(entry.stage, entry::Stage::Complete | entry::Stage::Changed);
+        let under_way = |entry: &Entry| !matches!(entry.stage, Stage::Complete | Stage::Changed | Stage::Leaving(_));
         let all = self.table.iter().count() as u64;
         (all, self.table.iter().filter(|(_, entry)| under_way(entry)).count() as u64)
     }

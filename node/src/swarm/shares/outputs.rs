@@ -18,7 +18,7 @@ use proto::transfer::{
 use super::{
     DISK_AGAIN_MS, Shares, Wake,
     entry::Stage,
-    lines::{Asker, Way},
+    lines::{Asker, Key, Way},
 };
 use crate::{
     files::vault::VaultError,
@@ -55,7 +55,7 @@ impl Shares {
                     self.downloads.handle(cx.now, download::Input::Failed { request, why });
                 }
             }
-            Output::Cancel { request } => self.lines.take_back(request),
+            Output::Cancel { request } => self.lines.take_back(Key::Download(request)),
             Output::Ban { transfer, peer, why } => self.banned(transfer, peer, why),
             Output::Want { transfer, peer, wanting } => {
                 let Some(entry) = self.table.get(transfer) else { return };
@@ -81,6 +81,9 @@ impl Shares {
         piece: Piece,
     ) -> bool {
         let Some(entry) = self.table.get(id) else { return false };
+        if let Asker::Survey(..) = asker {
+            self.telling.asks(id, entry.root, peer);
+        }
         match self.lines.ask(peer, asker, entry.root, piece) {
             Way::Taken => true,
             Way::OpenLane => {
@@ -185,7 +188,7 @@ impl Shares {
         self.lines.conclude(number);
         let Some((Asker::Download(id, request, block), peer)) = asker else { return };
         self.downloads.handle(cx.now, download::Input::Verified { request });
-        let Some(entry) = self.table.get_mut(id) else { return };
+        let Some(entry) = self.table.get_mut(id).filter(|entry| !entry.is_leaving()) else { return };
         let Some(bytes) = &mut entry.bytes else { return };
         let len = bytes.layout.block_len(block);
         match error {
@@ -207,14 +210,19 @@ impl Shares {
     fn refused(&mut self, cx: &mut Cx, number: u64, why: Refusal) {
         let asker = self.lines.asker(number);
         self.lines.conclude(number);
+        let is_gone = why == Refusal::Gone;
         let why = match why {
-            Refusal::Choked | Refusal::Gone => download::Failure::Refused,
+            Refusal::Choked => download::Failure::Refused,
+            Refusal::Gone => download::Failure::Gone,
             Refusal::Busy => download::Failure::Busy,
             Refusal::Lacks => download::Failure::Lacks,
         };
         match asker {
-            Some((Asker::Download(_, request, _), _)) => {
+            Some((Asker::Download(id, request, _), peer)) => {
                 self.downloads.handle(cx.now, download::Input::Failed { request, why });
+                if is_gone {
+                    self.circle.not_met(cx.now, id, peer);
+                }
             }
             Some((Asker::Survey(id, request), _)) => self.survey(cx, id, survey::Input::Failed { request, why }),
             None => {}

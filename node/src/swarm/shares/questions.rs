@@ -69,6 +69,16 @@ impl Questions {
         self.outbound.insert(id, asker);
     }
 
+    /// An answer to this one is not wanted any more.
+    pub fn take_back(&mut self, asker: Asker) {
+        self.outbound.retain(|_, asking| *asking != asker);
+    }
+
+    /// All answers to a survey are not wanted any more.
+    pub fn end_survey(&mut self, id: TransferId) {
+        self.outbound.retain(|_, asking| !matches!(asking, Asker::Survey(of, _) if *of == id));
+    }
+
     /// Whose question an answer or a failure belongs to.
     pub fn concluded(&mut self, id: OutboundRequestId) -> Option<Asker> {
         self.outbound.remove(&id)

@@ -26,18 +26,18 @@ const METER_MS: u64 = 20_000;
 pub struct Have {
     /// Which blocks are durable.
     pub have: Blocks,
-    /// Which the user wants.
-    pub wanted: Blocks,
+    /// Which files the user wants, if not all.
+    pub selected: Option<Blocks>,
 }
 
 impl Shares {
     /// One share, as users see it.
     pub(super) fn shown(&self, now: Now, id: TransferId) -> Option<Share> {
         let entry = self.table.get(id)?;
+        let state = entry.state()?;
         let bytes = entry.bytes.as_ref();
         let (wanted_bytes, done_bytes) = bytes.map_or((0, 0), |bytes| (bytes.wanted_bytes, bytes.done_bytes));
         let down_bytes_s = speed(now, entry.since, &entry.down);
-        let state = entry.stage.shown();
         let is_coming = state == ShareState::Fetching && down_bytes_s > 0;
         let (peers, seeders) = (self.circle.members(id).count() as u64, self.seeders(id));
         Some(Share {
@@ -102,7 +102,7 @@ impl Shares {
     /// What of a share is here, if it is known how it is cut.
     pub(super) fn have(&self, id: TransferId) -> Option<Have> {
         let bytes = self.table.get(id)?.bytes.as_ref()?;
-        Some(Have { have: bytes.have.clone(), wanted: bytes.wanted.clone() })
+        Some(Have { have: bytes.have.clone(), selected: bytes.selected.clone() })
     }
 
     /// Tells users how far a share is.
@@ -134,10 +134,11 @@ fn speed(now: Now, since: Now, meter: &Meter) -> u64 {
 pub fn files(outline: &Outline, here: &Have) -> Vec<ShareFile> {
     let layout = outline.layout();
     let file = |(index, (path, size, root)): (usize, (String, u64, String))| {
+        let wanted = here.selected.as_ref().is_none_or(|files| files.contains(index as u32));
         let blocks = layout.blocks_of(index as u32);
-        let wanted = blocks.is_empty() || blocks.clone().any(|block| here.wanted.contains(block));
         let first = blocks.start;
-        let here = blocks.filter(|block| here.have.contains(*block));
+        // Of a file that is not wanted nothing is kept, though its blocks may be here for the sake of others.
+        let here = blocks.filter(|block| wanted && here.have.contains(*block));
         let done_bytes = here.map(|block| chunk_len(size, u64::from(block - first)) as u64).sum();
         ShareFile { path, size, done_bytes, wanted, root }
     };

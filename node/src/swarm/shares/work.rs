@@ -26,12 +26,16 @@ use crate::{
 pub enum Done {
     /// All that is held.
     Listed(Result<Vec<Held>, VaultError>),
-    /// Something was hashed, under this number.
+    /// Something was hashed to be shared, under this number.
     Hashed(u64, Result<Held, VaultError>),
+    /// A share was hashed anew, under this number.
+    Verified(u64, TransferId, Result<Held, VaultError>),
     /// A manifest was read.
     Read(TransferId, Result<Manifest, InvalidManifest>),
     /// There is place for a share.
     Began(TransferId, Result<Held, VaultError>),
+    /// How a share is held now.
+    Looked(TransferId, Result<Held, VaultError>),
     /// Blocks are durable, or may not be.
     Synced(TransferId, Result<(), VaultError>),
     /// A share is in its place.
@@ -39,7 +43,7 @@ pub enum Done {
     /// It is noted that one stands still, or goes on.
     Paused(TransferId, bool, Result<(), VaultError>, handle::Answer<Share>),
     /// One is held no more.
-    Forgotten(TransferId, Result<(), VaultError>, handle::Answer<()>),
+    Forgotten(TransferId, Result<(), VaultError>),
     /// Hashes for a peer that asked, under this token.
     Layer(u64, Result<LayerPart, VaultError>),
 }
@@ -54,8 +58,13 @@ impl Work {
     /// Nothing but looking what there is.
     pub fn new(vault: Arc<dyn Vault>) -> Self {
         let work = Self { vault, under_way: FuturesUnordered::new() };
-        work.under_way.push(work.vault.list().map(Done::Listed).boxed());
+        work.list();
         work
+    }
+
+    /// Looks what there is.
+    pub fn list(&self) {
+        self.under_way.push(self.vault.list().map(Done::Listed).boxed());
     }
 
     /// Waits for the next thing that is done; for ever when there is none. Cancel safe.
@@ -72,8 +81,8 @@ impl Work {
     }
 
     /// Hashes a share anew.
-    pub fn verify(&self, number: u64, entry: &Entry, progress: Arc<Progress>) {
-        self.push(self.vault.verify(entry.root, progress), move |held| Done::Hashed(number, held));
+    pub fn verify(&self, number: u64, id: TransferId, entry: &Entry, progress: Arc<Progress>) {
+        self.push(self.vault.verify(entry.root, progress), move |held| Done::Verified(number, id, held));
     }
 
     /// Reads a manifest.
@@ -82,8 +91,23 @@ impl Work {
     }
 
     /// Makes place.
-    pub fn begin(&self, id: TransferId, outline: Outline, what: FetchThis) {
+    pub fn begin(&self, id: TransferId, entry: &mut Entry, outline: Outline, what: FetchThis) {
+        entry.asked_vault += 1;
         self.push(self.vault.begin(Arc::new(outline), what), move |held| Done::Began(id, held));
+    }
+
+    /// Makes place for more of a share that is held.
+    pub fn begin_again(&self, id: TransferId, entry: &mut Entry, what: FetchThis) {
+        entry.asked_vault += 1;
+        let (vault, root) = (Arc::clone(&self.vault), entry.root);
+        let begun = async move { vault.begin(vault.outline(root).await?, what).await };
+        self.push(begun.boxed(), move |held| Done::Began(id, held));
+    }
+
+    /// Asks how a share is held.
+    pub fn look(&self, id: TransferId, entry: &mut Entry) {
+        entry.asked_vault += 1;
+        self.push(self.vault.held(entry.root), move |held| Done::Looked(id, held));
     }
 
     /// Makes blocks durable.
@@ -92,7 +116,8 @@ impl Work {
     }
 
     /// Puts what is complete in its place.
-    pub fn finish(&self, id: TransferId, entry: &Entry) {
+    pub fn finish(&self, id: TransferId, entry: &mut Entry) {
+        entry.asked_vault += 1;
         self.push(self.vault.finish(entry.root), move |held| Done::Finished(id, held));
     }
 
@@ -102,8 +127,8 @@ impl Work {
     }
 
     /// Holds a share no more.
-    pub fn forget(&self, id: TransferId, entry: &Entry, answer: handle::Answer<()>) {
-        self.push(self.vault.forget(entry.root), move |result| Done::Forgotten(id, result, answer));
+    pub fn forget(&self, id: TransferId, entry: &Entry) {
+        self.push(self.vault.forget(entry.root), move |result| Done::Forgotten(id, result));
     }
 
     /// Hashes for a peer.

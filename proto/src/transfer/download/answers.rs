@@ -7,7 +7,10 @@ use super::{
     requests::{Request, Stage},
     transfer::State,
 };
-use crate::{time::Now, transfer::TransferId};
+use crate::{
+    time::Now,
+    transfer::{Blocks, TransferId},
+};
 
 impl Downloads {
     /// Forgets an open question, whatever it was answered. The block may be missing now.
@@ -93,10 +96,10 @@ impl Downloads {
         }
         // First it is said what the peer is not to be asked, or it would be asked again at once.
         let mut lies = 0;
-        if why == Failure::Lacks {
-            lies = self.lacks(request.transfer, request.peer, request.block);
-        } else {
-            self.rest(now, request.peer, why);
+        match why {
+            Failure::Lacks => lies = self.lacks(request.transfer, request.peer, request.block),
+            Failure::Gone => self.has_nothing(now, request.transfer, request.peer),
+            Failure::Refused | Failure::Busy | Failure::Lost => self.rest(now, request.peer, why),
         }
         self.close(now, id);
         if lies >= MAX_LIES {
@@ -125,6 +128,13 @@ impl Downloads {
             self.want(id, vec![peer], false);
         }
         lies
+    }
+
+    fn has_nothing(&mut self, now: Now, id: TransferId, peer: PeerId) {
+        if let Some(transfer) = self.transfers.get(&id) {
+            let blocks = Blocks::none(transfer.board.count());
+            self.has(now, id, peer, blocks);
+        }
     }
 
     fn rest(&mut self, now: Now, peer: PeerId, why: Failure) {

@@ -130,8 +130,10 @@ pub enum Input {
 /// Why no block comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// The peer does not serve us, or not this share.
+    /// The peer does not serve us.
     Refused,
+    /// It takes no part in the share, or does not any more.
+    Gone,
     /// It has too much to do.
     Busy,
     /// The answer did not come through.

@@ -43,6 +43,7 @@
 //! | a failed question was | the peer |
 //! |---|---|
 //! | refused | rests for [`REST`] |
+//! | gone | has nothing of that share, until it says otherwise; what is asked of it of others goes on |
 //! | busy | rests, and its window is halved |
 //! | lost, or given up | rests, and comes later in the order |
 //! | of a block it lacks | is not asked for that block again |

@@ -95,6 +95,34 @@ fn a_peer_that_lacks_what_it_said_it_had_is_believed_until_it_was_so_too_often()
 }
 
 #[test]
+fn who_takes_no_part_any_more_is_no_liar_and_gives_of_other_transfers_all_the_while() {
+    let mut getter = Getter::of(100, 1);
+    let other = TransferId(2);
+    getter.add(other, 100, Blocks::none(100));
+    getter.input(Input::PeerUp { transfer: other, peer: peer(0) });
+    getter.input(Input::Has { transfer: other, peer: peer(0), blocks: Blocks::all(100) });
+    let of = |getter: &Getter, id| -> Vec<RequestId> {
+        let asked = getter.asked.iter().map(|(request, ..)| *request);
+        asked.filter(|request| getter.downloads.requests.get(*request).unwrap().transfer == id).collect()
+    };
+    assert!(!of(&getter, FILE).is_empty());
+    while let Some(request) = of(&getter, FILE).first().copied() {
+        getter.fail(request, Failure::Gone);
+    }
+    assert!(getter.said(&Output::Want { transfer: FILE, peer: peer(0), wanting: false }));
+    assert!(!of(&getter, other).is_empty(), "it does not rest");
+    getter.run(10 * REST.cap_ms);
+    assert!(of(&getter, FILE).is_empty() && !getter.said(&ban(0, Misdeed::Lies)));
+    // It may come back.
+    getter.seeder(0, 100);
+    while let Some(request) = of(&getter, other).first().copied() {
+        getter.take(request);
+        getter.input(Input::Received { request, bytes: FULL });
+    }
+    assert!(!of(&getter, FILE).is_empty());
+}
+
+#[test]
 fn a_block_that_a_peer_lacked_may_come_to_be_there() {
     let mut getter = Getter::of(1, 1);
     getter.fail(getter.asked[0].0, Failure::Lacks);

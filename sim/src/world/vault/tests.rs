@@ -1,6 +1,10 @@
 //! A vault of a seed behaves as one of files does.
 
-use proto::blob::CHUNK_BYTES;
+use node::files::vault::Vault;
+use proto::{
+    blob::{CHUNK_BYTES, layer::LayerRange},
+    transfer::message::Tree,
+};
 use tokio::time::Instant;
 
 use super::*;
@@ -24,7 +28,7 @@ fn shelves(fail: f64, seed: u8) -> (Shelves, Arc<Truth>, Deeds) {
 
 fn what() -> FetchThis {
     let (name, target) = ("film".parse().unwrap(), PathBuf::from("/fetched/film"));
-    FetchThis { name, target, selected: None, addresses: vec!["a".into()], now_ms: 4 }
+    FetchThis { name, target, select: Default::default(), addresses: vec!["a".into()], now_ms: 4 }
 }
 
 fn have(held: &[Held]) -> Vec<u32> {

@@ -42,14 +42,13 @@ impl Home {
 
 #[tokio::test]
 async fn who_is_killed_at_any_moment_of_finishing_has_finished_when_started_again() {
-    for selected in [None, Some(vec![0])] {
+    for selected in [&[][..], &["large"]] {
         for commits in 0.. {
             let home = Home::new();
             let source = Source::of(&home.folder("source"));
             let target = home.place("target");
             let vault = home.vault();
-            let what = FetchThis { selected: selected.clone(), ..to(&target) };
-            let begun = vault.begin(source.outline.clone(), what).await.unwrap();
+            let begun = vault.begin(source.outline.clone(), some(&target, selected)).await.unwrap();
             let Holding::Parts { wanted, .. } = begun.holding else { panic!() };
             source.fetch(&vault, wanted.iter().collect::<Vec<_>>()).await;
             drop(vault);
@@ -58,7 +57,7 @@ async fn who_is_killed_at_any_moment_of_finishing_has_finished_when_started_agai
             let vault = home.vault();
             let held = only(&vault).await;
             assert!(matches!(held.holding, Holding::InPlace | Holding::Some { .. }), "{commits}: {held:?}");
-            assert_eq!(held.holding == Holding::InPlace, selected.is_none());
+            assert_eq!(held.holding == Holding::InPlace, selected.is_empty());
             source.assert_serves(&vault, &held.servable()).await;
             if finished.is_ok() {
                 assert_eq!(commits, 2, "stamps, then the record");

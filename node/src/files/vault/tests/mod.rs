@@ -87,7 +87,20 @@ fn copy(path: &Path) -> ShareThis {
 
 fn to(target: &Path) -> FetchThis {
     let name = "fetched".parse().unwrap();
-    FetchThis { name, target: target.into(), selected: None, addresses: vec!["/ip4/1.2.3.4".into()], now_ms: 7 }
+    FetchThis {
+        name,
+        target: target.into(),
+        select: GlobSet::empty(),
+        addresses: vec!["/ip4/1.2.3.4".into()],
+        now_ms: 7,
+    }
+}
+
+/// The same of those files alone whose paths fit.
+fn some(target: &Path, patterns: &[&str]) -> FetchThis {
+    let mut globs = globset::GlobSetBuilder::new();
+    patterns.iter().for_each(|pattern| _ = globs.add(globset::Glob::new(pattern).unwrap()));
+    FetchThis { select: globs.build().unwrap(), ..to(target) }
 }
 
 /// What is fetched, without any vault.

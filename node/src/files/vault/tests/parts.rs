@@ -110,16 +110,35 @@ async fn what_is_begun_again_goes_on_and_elsewhere_it_is_here_already() {
 }
 
 #[tokio::test]
+async fn what_is_forgotten_is_forgotten_though_its_outline_cannot_be_removed() {
+    let home = Home::new();
+    let source = Source::of(&home.put("source", &bytes(CHUNK_BYTES, 3)));
+    let vault = home.vault();
+    let held = vault.begin(source.outline.clone(), to(&home.place("target"))).await.unwrap();
+    assert_eq!(vault.held(source.id()).await.unwrap(), held);
+    let outline = home.shares().join(source.id().to_string());
+    fs::remove_dir_all(&outline).unwrap();
+    fs::write(&outline, "in its place").unwrap();
+    vault.forget(source.id()).await.unwrap();
+    assert!(matches!(vault.held(source.id()).await, Err(VaultError::Unknown)));
+    for vault in [vault, home.vault()] {
+        assert!(vault.list().await.unwrap().is_empty());
+        assert!(vault.usage().await.unwrap().garbage_bytes > 0 || !outline.exists());
+        vault.collect_garbage().await.unwrap();
+        assert!(!outline.exists());
+    }
+}
+
+#[tokio::test]
 async fn of_a_block_with_files_that_are_not_wanted_nothing_is_served() {
     let home = Home::new();
     let source = Source::of(&home.folder("source"));
     let target = home.place("target");
     let vault = home.vault();
     let (large, small) = (source.file("large"), source.file("many/40"));
-    let some = FetchThis { selected: Some(vec![large, small]), ..to(&target) };
-    let unknown = FetchThis { selected: Some(vec![9_999]), ..to(&target) };
-    assert!(matches!(vault.begin(source.outline.clone(), unknown).await, Err(VaultError::Unknown)));
-    let held = vault.begin(source.outline.clone(), some).await.unwrap();
+    let nothing = vault.begin(source.outline.clone(), some(&target, &["large/*"])).await;
+    assert!(matches!(nothing, Err(VaultError::NothingSelected)));
+    let held = vault.begin(source.outline.clone(), some(&target, &["large", "*/40"])).await.unwrap();
     let (_, wanted, cut) = parts(&held);
     let layout = source.outline.layout();
     let of = |file: u32| layout.blocks_of(file);
@@ -135,7 +154,7 @@ async fn of_a_block_with_files_that_are_not_wanted_nothing_is_served() {
     source.assert_serves(&vault, &held.servable()).await;
     assert_eq!(vault.verify(source.id(), progress()).await.unwrap(), held, "also what is cut is right");
     let done = vault.finish(source.id()).await.unwrap();
-    assert!(matches!(&done.holding, Holding::Some { have } if *have == held.servable()));
+    assert!(matches!(&done.holding, Holding::Some { have, cut } if have.without(cut) == held.servable()));
     assert_eq!(fs::read(target.join("many/40")).unwrap(), bytes(40 * 400, 40));
     assert_eq!(names(&target.join("many")), ["40"]);
     for vault in [vault, home.vault()] {
@@ -151,18 +170,18 @@ async fn files_that_are_wanted_later_are_fetched_though_their_block_was_had() {
     let source = Source::of(&home.folder("source"));
     let target = home.place("target");
     let vault = home.vault();
-    let select = |file| FetchThis { selected: Some(vec![file]), ..to(&target) };
+    let select = |number: u8| some(&target, &[&format!("many/{number}")]);
     let (one, other) = (source.file("many/40"), source.file("many/41"));
     let block = source.outline.layout().blocks_of(one).start;
     assert_eq!(block, source.outline.layout().blocks_of(other).start);
-    vault.begin(source.outline.clone(), select(one)).await.unwrap();
+    vault.begin(source.outline.clone(), select(40)).await.unwrap();
     source.fetch(&vault, [block]).await;
-    let held = vault.begin(source.outline.clone(), select(one)).await.unwrap();
+    let held = vault.begin(source.outline.clone(), select(40)).await.unwrap();
     assert_eq!(parts(&held).0.len(), 1);
     // Left of another time, and as long as it should be.
     let part = home.place(&format!("target.{}.part", &source.id().to_string()[..16]));
     fs::write(part.join("many/41"), bytes(41 * 400, 0)).unwrap();
-    let held = vault.begin(source.outline.clone(), select(other)).await.unwrap();
+    let held = vault.begin(source.outline.clone(), select(41)).await.unwrap();
     assert_eq!((parts(&held).0.len(), parts(&held).1.len()), (0, 1));
     assert_eq!(only(&home.vault()).await, held);
     source.fetch(&vault, [block]).await;
@@ -212,7 +231,7 @@ async fn a_bit_that_flips_in_what_is_fetched_costs_one_block() {
     wrong[2 * CHUNK_BYTES + 5] ^= 1;
     wrong[3 * CHUNK_BYTES + 5] ^= 1;
     fs::write(&part, wrong).unwrap();
-    assert!(matches!(vault.read(source.id(), 2).await, Err(VaultError::Changed(_))));
+    assert!(matches!(vault.read(source.id(), 2).await, Err(VaultError::Lost(_))));
     assert_eq!(*parts(&only(&home.vault()).await).0, Blocks::of(4, [0, 1, 3]));
     let progress = progress();
     let held = vault.verify(source.id(), progress.clone()).await.unwrap();

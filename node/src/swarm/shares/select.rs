@@ -1,0 +1,65 @@
+//! Which files of a share the user wants.
+
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::handle::ShareError;
+
+/// Those whose path fits one of these patterns; all, if there are none.
+#[derive(Debug, Clone, Default)]
+pub struct Select(Vec<Glob>);
+
+impl Select {
+    /// What the user says.
+    ///
+    /// # Errors
+    /// [`ShareError::Invalid`].
+    pub fn read(patterns: &[String]) -> Result<Self, ShareError> {
+        let read = |pattern: &String| {
+            let glob = GlobBuilder::new(pattern).literal_separator(false).build();
+            glob.map_err(|error| ShareError::Invalid(format!("'{pattern}' selects nothing: {}", error.kind())))
+        };
+        let select = Self(patterns.iter().map(read).collect::<Result<_, _>>()?);
+        select.set()?;
+        Ok(select)
+    }
+
+    /// These are wanted as well.
+    pub fn add(&mut self, more: Self) {
+        if self.0.is_empty() || more.0.is_empty() {
+            self.0.clear();
+        } else {
+            self.0.extend(more.0);
+        }
+    }
+
+    /// As a vault takes it.
+    ///
+    /// # Errors
+    /// [`ShareError::Invalid`]: it is too much.
+    pub fn set(&self) -> Result<GlobSet, ShareError> {
+        let mut globs = GlobSetBuilder::new();
+        self.0.iter().for_each(|glob| _ = globs.add(glob.clone()));
+        globs.build().map_err(|error| ShareError::Invalid(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(patterns: &[&str]) -> Select {
+        Select::read(&patterns.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn what_is_selected_beside_is_wanted_too_and_nothing_selected_is_all() {
+        let mut select = read(&["*.jpg"]);
+        select.add(read(&["*.txt"]));
+        let set = select.set().unwrap();
+        assert!(set.is_match("below/a.jpg") && set.is_match("b.txt") && !set.is_match("c"));
+        select.add(read(&[]));
+        assert!(select.set().unwrap().is_empty());
+        select.add(read(&["*.txt"]));
+        assert!(select.set().unwrap().is_empty(), "all stays all");
+    }
+}
