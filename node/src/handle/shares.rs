@@ -145,7 +145,7 @@ impl Handle {
     pub async fn announced_shares(&self, room: RoomName, count: bool) -> Result<Vec<AnnouncedShare>, CallError> {
         let messages = self.history(room.clone(), None, MAX_HISTORY_LIMIT).await?;
         if messages.is_empty() {
-            self.members(room).await?;
+            self.who(room).await?;
         }
         let mut all = announced::announced(&messages);
         if count {
@@ -154,7 +154,8 @@ impl Handle {
                 .map(|root| async move {
                     let root = root?;
                     // What cannot be asked now is not known.
-                    let found = self.find_providers(provider_key(&root), MAX_COUNTED).await.ok()?.providers.len() as u64;
+                    let found =
+                        self.find_providers(provider_key(&root), MAX_COUNTED).await.ok()?.providers.len() as u64;
                     let is_here = self.share_of(root).await.is_ok_and(|share| share.state != ShareState::Asking);
                     Some(found + u64::from(is_here))
                 })
