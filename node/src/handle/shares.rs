@@ -118,7 +118,8 @@ impl Handle {
         self.call(|answer| Command::Shares(shares::Command::CancelHashing(id, answer))).await
     }
 
-    /// Begins to fetch a share, or goes on. What is here already is told as it is.
+    /// Begins to fetch a share, or goes on: then the files that are selected now are wanted beside those of before, and all, if none are.
+    /// What is here already is told as it is.
     ///
     /// # Errors
     /// [`ShareError`].

@@ -53,7 +53,8 @@ pub(super) fn all() -> OpenApiRouter<AppState> {
         .routes(routes!(collect))
 }
 
-/// Begins to fetch a share, or goes on. What is here already is told as it is.
+/// Begins to fetch a share, or goes on: then the files that are selected now are wanted beside those of before, and all, if none are.
+/// What is here already is told as it is.
 #[utoipa::path(
     post, path = "/api/v1/transfers", tag = "files", security(("token" = [])), request_body = TransferRequest,
     responses(

@@ -71,7 +71,7 @@ pub enum Told {
         /// Milliseconds from the answer until the peer had said so.
         took_ms: u64,
     },
-    /// It did not, because the vault does not have it any more.
+    /// It did not, because the vault does not have it any more, or cannot read it now.
     Failed(Asked, VaultError),
 }
 

@@ -229,8 +229,8 @@ impl Shares {
                     self.downloads.handle(cx.now, download::Input::Stored { transfer: id, block });
                 }
             }
-            // Some of them are not there any more.
-            Err(VaultError::Unknown) => self.work.look(id, entry),
+            // Some of them are not there any more. A full disk, which loses them too, has paused it by then.
+            Err(VaultError::Unknown) if matches!(entry.stage, Stage::Fetching) => self.work.look(id, entry),
             Err(error) => {
                 entry.reason = Some(error.to_string());
                 for block in blocks {
