@@ -154,7 +154,9 @@ impl Shares {
         if !self.circle.is_connected(&peer) || self.circle.is_banned(id, &peer) {
             return self.circle.not_met(cx.now, id, peer);
         }
-        self.circle.met(cx.now, id, peer);
+        if self.circle.met(cx.now, id, peer) {
+            self.finding.met(id);
+        }
         if met.content.is_some() && met.have.as_ref().is_none_or(|have| !have.is_empty()) {
             self.circle.gives(id, peer);
         }

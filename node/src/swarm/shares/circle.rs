@@ -3,8 +3,8 @@
 //! | one is | when | then |
 //! |---|---|---|
 //! | a candidate | a link, Kademlia, or another peer says that it may have the share, or it asked us about it | dialed if it is not connected, and asked what it has |
-//! | asked | it is connected, and was asked | a member; a candidate that rests for [`REST_MS`], if it takes no part or does not answer |
-//! | a member | it takes part, and is connected | a candidate, when it is gone |
+//! | asked | it is connected, and was asked | a member; a candidate that rests, each time twice as long, if it takes no part, does not answer, or closes the connection |
+//! | a member | it takes part, and is connected | a candidate that rests for [`REST_MS`], when it is gone |
 //! | banned | it sent a wrong byte, or lied | stays so as long as the share is here |
 
 use std::{
@@ -30,8 +30,12 @@ pub const ENOUGH_MEMBERS: usize = 24;
 /// Candidates that are dialed or asked at a time for one share.
 const MAX_APPROACHED: usize = 16;
 
-/// Milliseconds for which one that takes no part, or cannot be reached, is left alone.
-pub const REST_MS: u64 = 60_000;
+/// Milliseconds, up to half as many more, for which one that takes no part, or does not answer, is left alone: it may have been asked by
+/// too many at once. Twice as long after each time, ...
+pub const REST_MS: u64 = 1_000;
+
+/// ... but no longer than 64 s.
+const MAX_RESTS_DOUBLED: u32 = 6;
 
 /// Milliseconds after which a dial that nobody told the end of counts as failed. Twice as long after each that failed.
 const DIAL_MS: u64 = 20_000;
@@ -49,6 +53,8 @@ struct Candidate {
     word: Word,
     /// Dials in a row that failed, or of which nothing is known yet.
     failures: u32,
+    /// Questions in a row that it did not answer as one that takes part.
+    unmet: u32,
     /// Not to be approached before.
     again: Deadline,
 }
@@ -65,7 +71,14 @@ pub enum Word {
 impl Candidate {
     /// One that may be approached at once, nobody knows where.
     fn ready(now: Now) -> Self {
-        Self { addresses: Vec::new(), word: Word::Hearsay, failures: 0, again: now.after(0) }
+        Self { addresses: Vec::new(), word: Word::Hearsay, failures: 0, unmet: 0, again: now.after(0) }
+    }
+
+    /// It is left alone for a while. If all were so for equally long, they would come back together.
+    fn rest(&mut self, now: Now, lot: u64) {
+        let rest_ms = REST_MS << self.unmet.min(MAX_RESTS_DOUBLED);
+        self.again = now.after(rest_ms + lot % (rest_ms / 2));
+        self.unmet += 1;
     }
 }
 
@@ -204,7 +217,7 @@ impl Circle {
             return false;
         }
         let candidate = around.candidates.remove(&peer).unwrap_or_else(|| Candidate::ready(now));
-        around.members.insert(peer, candidate);
+        around.members.insert(peer, Candidate { failures: 0, unmet: 0, ..candidate });
         true
     }
 
@@ -217,7 +230,7 @@ impl Circle {
             around.wait(self.key, peer, candidate);
         }
         if let Some(candidate) = around.candidates.get_mut(&peer) {
-            candidate.again = now.after(REST_MS);
+            candidate.rest(now, Self::lot(self.key, &peer));
         }
     }
 
@@ -261,10 +274,12 @@ impl Circle {
         for around in self.shares.values_mut() {
             around.givers.remove(&peer);
             let was_asked = around.asked.remove(&peer);
-            if let Some(candidate) = around.members.remove(&peer) {
-                around.wait(self.key, peer, Candidate { failures: 0, again: now.after(0), ..candidate });
+            let lot = Self::lot(self.key, &peer);
+            if let Some(mut candidate) = around.members.remove(&peer) {
+                candidate.rest(now, lot);
+                around.wait(self.key, peer, candidate);
             } else if let Some(candidate) = around.candidates.get_mut(&peer).filter(|_| was_asked) {
-                (candidate.failures, candidate.again) = (0, now.after(0));
+                candidate.rest(now, lot);
             }
         }
     }

@@ -7,18 +7,22 @@ use libp2p::{
     kad::{self, GetProvidersOk, ProgressStep, QueryId, QueryResult, RecordKey},
 };
 use proto::{
+    backoff::{Backoff, Policy},
     blob::BlobId,
     time::{Deadline, Now},
     transfer::{TransferId, message::provider_key},
 };
+
+use rand::Rng;
 
 use crate::swarm::behaviour::Behaviour;
 
 /// Searches under way. Of more, the shares wait until they want peers again.
 pub const MAX_SEARCHES: usize = 32;
 
-/// Milliseconds between two searches for one share.
-pub const AGAIN_MS: u64 = 15_000;
+/// How long to wait from one search for a share to the next, while nobody more is met who takes part. In a crowd that comes at once there
+/// are many to be found a moment later.
+const AGAIN: Policy = Policy { first_ms: 4_000, cap_ms: 300_000, jitter_percent: 25 };
 
 /// Providers that are looked at in one search.
 pub const MAX_FOUND: usize = 128;
@@ -29,16 +33,23 @@ pub struct Finding {
     /// Never iterated; at most [`MAX_SEARCHES`].
     searches: HashMap<QueryId, (TransferId, usize)>,
     /// Not before this.
-    again: BTreeMap<TransferId, Deadline>,
+    again: BTreeMap<TransferId, (Deadline, Backoff)>,
 }
 
 impl Finding {
     /// Searches for those who have a share, unless it did so just now.
-    pub fn search(&mut self, now: Now, behaviour: &mut Behaviour, id: TransferId, root: &BlobId) {
-        if self.searches.len() >= MAX_SEARCHES || self.again.get(&id).is_some_and(|again| !now.reached(*again)) {
+    pub fn search(
+        &mut self,
+        now: Now,
+        rng: &mut impl Rng,
+        behaviour: &mut Behaviour,
+        (id, root): (TransferId, &BlobId),
+    ) {
+        let (at, backoff) = self.again.entry(id).or_insert((Deadline(0), Backoff::default()));
+        if self.searches.len() >= MAX_SEARCHES || !now.reached(*at) {
             return;
         }
-        self.again.insert(id, now.after(AGAIN_MS));
+        *at = now.after(backoff.fail(AGAIN, rng));
         self.searches.insert(behaviour.kad.get_providers(RecordKey::new(&provider_key(root))), (id, 0));
     }
 
@@ -62,6 +73,13 @@ impl Finding {
             self.searches.remove(&id);
         }
         Some((transfer, peers))
+    }
+
+    /// Somebody was met who takes part.
+    pub fn met(&mut self, id: TransferId) {
+        if let Some((_, backoff)) = self.again.get_mut(&id) {
+            backoff.reset();
+        }
     }
 
     /// A share is no more.

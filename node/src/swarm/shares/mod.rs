@@ -92,7 +92,7 @@ use crate::{files::vault::Vault, model::TransferLimits, spawn::Spawn};
 const _: () = assert!(MAX_ANSWER_BYTES <= 4 * 1024 * 1024);
 
 /// Milliseconds between two looks at who might give what is missing.
-const APPROACH_MS: u64 = 5_000;
+const APPROACH_MS: u64 = 1_000;
 
 /// Milliseconds after which a share that a full disk stopped is tried again.
 const DISK_AGAIN_MS: u64 = 15_000;
@@ -231,7 +231,7 @@ impl Shares {
     /// Looks for more who have a share.
     fn need_peers(&mut self, cx: &mut Cx, id: TransferId) {
         let Some(entry) = self.table.get(id) else { return };
-        self.finding.search(cx.now, cx.behaviour, id, &entry.root);
+        self.finding.search(cx.now, &mut self.rng, cx.behaviour, (id, &entry.root));
         self.approach(cx, id);
     }
 

@@ -173,6 +173,9 @@ impl Shares {
     /// Asks, or dials, those who may have a share.
     pub(super) fn approach(&mut self, cx: &mut Cx, id: TransferId) {
         let Some(entry) = self.table.get(id).filter(|entry| entry.stage.wants_peers()) else { return };
+        if self.circle.members(id).count() < download::FEW_PEERS {
+            self.finding.search(cx.now, &mut self.rng, cx.behaviour, (id, &entry.root));
+        }
         for approach in self.circle.approach(cx.now, id) {
             match approach {
                 Approach::Ask(peer) => {

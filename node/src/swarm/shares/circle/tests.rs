@@ -64,7 +64,28 @@ fn members_that_give_nothing_keep_nobody_from_being_looked_for() {
         circle.gives(SHARE, peer(number));
     }
     circle.not_met(at(0), SHARE, seeder);
-    assert!(circle.approach(at(REST_MS), SHARE).is_empty(), "there are enough");
+    assert!(circle.approach(at(2 * REST_MS), SHARE).is_empty(), "there are enough");
+}
+
+#[test]
+fn who_does_not_answer_or_closes_the_connection_is_asked_again_soon_and_then_ever_more_rarely() {
+    let mut circle = around(1);
+    circle.connected(at(0), peer(1));
+    circle.candidate(at(0), SHARE, peer(1), (Vec::new(), Word::Hearsay));
+    let mut asked = Vec::new();
+    for second in 0..1_000 {
+        if !circle.approach(at(second * 1_000), SHARE).is_empty() {
+            circle.not_met(at(second * 1_000), SHARE, peer(1));
+            asked.push(second);
+        }
+    }
+    assert!(asked[..4].iter().zip([0, 2, 5, 11]).all(|(asked, most)| *asked <= most), "{asked:?}");
+    assert!(asked.len() <= 24 && asked.windows(2).all(|pair| pair[1] - pair[0] <= 96), "{asked:?}");
+    // One that took part counts as new; if it closes the connection, it is not dialed again at once.
+    circle.met(at(2_000_000), SHARE, peer(1));
+    circle.disconnected(at(2_000_000), peer(1));
+    assert!(circle.approach(at(2_000_000), SHARE).is_empty());
+    assert_eq!(dialed(circle.approach(at(2_000_000 + 2 * REST_MS), SHARE)).len(), 1);
 }
 
 #[test]
