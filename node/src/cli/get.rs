@@ -75,17 +75,16 @@ pub async fn get(arguments: GetArguments, out: Output) -> Result<(), Failure> {
         (None, None) => return Err(Failure::usage(InvalidLink::Prefix)),
         (None, Some(room)) => {
             let all = client.announced_shares(&room, false).await?;
-            meant(&announced_as(&what, &all)?.link)?
+            meant(&announced_as(&what, &all, &room)?.link)?
         }
     };
     let root = wanted.id().to_string();
     match client.share_known(&root).await? {
-        Some(share) if share.state == ShareState::Complete => return is_here(&share, !select.is_empty(), out),
-        Some(share) if share.state == ShareState::Changed => {
-            let (name, reason) = (files::name(&share), files::reason(&share));
-            let hint = format!("to get it again, forget it first: node shared unshare {}", files::short_root(&share));
-            return Err(Failure::Failed(format!("{name} was here, in {}: {reason}; {hint}", files::place(&share))));
+        Some(share) if share.state == ShareState::Complete => {
+            let elsewhere = output.is_some() && !place.is_that_of(&share);
+            return if elsewhere { Err(here_elsewhere(&share)) } else { is_here(&share, !select.is_empty(), out) };
         }
+        Some(share) if share.state == ShareState::Changed => return Err(was_here(&share)),
         Some(share) if share.state != ShareState::Failed => {
             if output.is_some() && share.place.is_some() {
                 eprint(&format!("it was begun before, and goes on into {}", files::place(&share)));
@@ -141,15 +140,17 @@ fn meant(text: &str) -> Result<Meant, Failure> {
     }
 }
 
-/// What of the shares that were announced in a room a text means: a number, or a name that only one has.
-fn announced_as<'a>(text: &str, all: &'a [AnnouncedShare]) -> Result<&'a AnnouncedShare, Failure> {
+/// What of the shares that were announced in a room a text means: a number, or else a name that only one has.
+fn announced_as<'a>(text: &str, all: &'a [AnnouncedShare], room: &RoomName) -> Result<&'a AnnouncedShare, Failure> {
     let number = text.trim().parse::<u64>().ok();
-    let is_meant = |share: &&AnnouncedShare| share.name == text || number == Some(share.number);
-    let found: Vec<&AnnouncedShare> = all.iter().filter(is_meant).collect();
+    if let Some(share) = all.iter().find(|share| number == Some(share.number)) {
+        return Ok(share);
+    }
+    let found: Vec<&AnnouncedShare> = all.iter().filter(|share| share.name == text).collect();
     match found.as_slice() {
         [share] => Ok(share),
         [] => Err(Failure::Failed(format!(
-            "nothing like {text:?} was announced there; to see what was: node shared --room ROOM"
+            "nothing like {text:?} was announced there; to see what was: node shared --room {room}"
         ))),
         several => {
             let numbers: Vec<String> = several.iter().map(|share| share.number.to_string()).collect();
@@ -192,6 +193,19 @@ impl Place {
         Ok(())
     }
 
+    /// Whether a share is there.
+    fn is_that_of(&self, share: &Share) -> bool {
+        let target = match self {
+            Self::At(path) => path.clone(),
+            Self::Into(directory) => directory.join(&share.name),
+        };
+        let is = share.place.as_deref().map(Path::new);
+        is == Some(&target)
+            || is
+                .and_then(|is| is.canonicalize().ok())
+                .is_some_and(|is| target.canonicalize().is_ok_and(|target| is == target))
+    }
+
     /// As the node takes it: a directory, or a place.
     fn split(&self) -> Result<(Option<String>, Option<String>), Failure> {
         match self {
@@ -199,6 +213,24 @@ impl Place {
             Self::At(path) => Ok((None, Some(absolute(path)?))),
         }
     }
+}
+
+/// What to tell those who want it in a place where it is not.
+fn here_elsewhere(share: &Share) -> Failure {
+    let (name, place, root) = (files::name(share), files::place(share), files::short_root(share));
+    let hint = format!("copy it from there, or forget it first: node shared unshare {root}");
+    Failure::Failed(format!("{name} is here already, in {place}; {hint}"))
+}
+
+/// What to tell those who want what was here.
+fn was_here(share: &Share) -> Failure {
+    let (name, place, reason) = (files::name(share), files::place(share), files::reason(share));
+    let is_gone = share.place.as_deref().is_some_and(|place| {
+        Path::new(place).symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    });
+    let reason = if is_gone { "it is not there any more".to_owned() } else { reason };
+    let hint = format!("to get it again, forget it first: node shared unshare {}", files::short_root(share));
+    Failure::Failed(format!("{name} was here, in {place}: {reason}; {hint}"))
 }
 
 /// Says where it is.
@@ -376,6 +408,40 @@ mod tests {
         assert_eq!(lacks(&whole), None);
         let part = Share { wanted_bytes: 512, ..whole };
         assert!(lacks(&part).unwrap().to_string().contains("only a part"));
+    }
+
+    #[test]
+    fn a_share_that_is_elsewhere_is_not_said_to_be_where_it_was_wanted() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path().join("murmuration.mp4");
+        fs::write(&at, "").unwrap();
+        let share = Share { place: at.to_str().map(Into::into), ..sample(ShareState::Complete) };
+        assert!(Place::At(at.clone()).is_that_of(&share));
+        assert!(Place::Into(directory.path().join(".")).is_that_of(&share));
+        assert!(!Place::At(directory.path().join("other")).is_that_of(&share));
+        assert!(here_elsewhere(&share).to_string().contains("copy it from there"));
+        fs::remove_file(&at).unwrap();
+        assert!(was_here(&share).to_string().contains("is not there any more"));
+    }
+
+    #[test]
+    fn a_number_means_the_announcement_of_that_number_whatever_others_are_called() {
+        let announced = |number, name: &str| AnnouncedShare {
+            number,
+            root: String::new(),
+            name: name.into(),
+            folder: false,
+            size: 1,
+            link: String::new(),
+            author: String::new(),
+            author_name: String::new(),
+            at: String::new(),
+            seeders: None,
+        };
+        let (all, room) = ([announced(1, "x"), announced(2, "1"), announced(3, "x")], "lobby".parse().unwrap());
+        assert_eq!(announced_as("1", &all, &room).unwrap().name, "x");
+        assert!(announced_as("x", &all, &room).unwrap_err().to_string().contains("1, 3"));
+        assert!(announced_as("y", &all, &room).unwrap_err().to_string().contains("--room lobby"));
     }
 
     #[tokio::test]

@@ -82,6 +82,11 @@ fn is_transfer(share: &Share) -> bool {
     !matches!(share.state, ShareState::Complete | ShareState::Changed)
 }
 
+/// As what it is, whichever list it was asked for in.
+fn shown(share: &Share) -> String {
+    if is_transfer(share) { files::transfer(share) } else { files::shared(share) }
+}
+
 /// Those that are listed: those that the user names, or all.
 fn listed(mut shares: Vec<Share>, which: &[String], wanted: impl Fn(&Share) -> bool) -> Result<Vec<Share>, Failure> {
     if which.is_empty() {
@@ -106,7 +111,7 @@ pub async fn transfers(arguments: TransferArguments, out: Output) -> Result<(), 
             return self::watch(&client, &which, out).await;
         }
         let shares = listed(client.shares().await?, &which, is_transfer)?;
-        return out.list(&shares, "nothing is being fetched", files::transfer);
+        return out.list(&shares, "nothing is being fetched", shown);
     }
     for share in find_all(&client, &which).await? {
         match action {
@@ -149,7 +154,7 @@ pub async fn shared(arguments: SharedArguments, out: Output) -> Result<(), Failu
     }
     if action == SharedAction::List {
         let shares = listed(client.shares().await?, &which, |share| !is_transfer(share))?;
-        return out.list(&shares, "nothing is shared; share something with: node share PATH", files::shared);
+        return out.list(&shares, "nothing is shared; share something with: node share PATH", shown);
     }
     let mut changed = Vec::new();
     for share in find_all(&client, &which).await? {

@@ -28,6 +28,7 @@ use proto::blob::{
     BlobId, CHUNK_BYTES,
     layout::{Layout, Part, TooLarge},
     manifest::{Manifest, Node},
+    path::MAX_NAME_BYTES,
 };
 use rustix::fs::OFlags;
 
@@ -170,13 +171,18 @@ impl Partial {
         Self { open, disk, ..self }
     }
 
-    /// Makes the directory of a folder, unless the target is there.
+    /// Makes what the bytes go into, unless the target is there: so that who may not write there is told at once.
     pub(super) fn make(&self) -> Result<(), PartialError> {
         if self.target.symlink_metadata().is_ok() {
             return Err(PartialError::Exists(self.target.display().to_string()));
         }
         self.check_owner()?;
-        if self.is_folder { self.make_directory(&self.part) } else { Ok(()) }
+        let made = if self.is_folder { self.make_directory(&self.part) } else { self.new_file(&self.part).map(drop) };
+        match made {
+            // There may be space when there is something to write.
+            Err(PartialError::Full(_)) => Ok(()),
+            made => made,
+        }
     }
 
     /// Refuses to go on with what somebody else has put in the place of what is not complete: who can write there could lead what is written
@@ -320,6 +326,10 @@ impl Partial {
         let missing: Vec<&Path> = directory.ancestors().take_while(|place| !place.exists()).collect();
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
         made.map_err(|error| failed(directory, error))?;
+        // What is above is the user's at once.
+        for above in missing.iter().filter(|place| !place.starts_with(&self.part)) {
+            self.disk.hand_over(above, 0o777).map_err(|error| failed(above, error))?;
+        }
         let named = missing.into_iter().filter_map(Path::parent).filter(|above| !above.as_os_str().is_empty());
         self.unsynced().directories.extend(named.map(Path::to_owned));
         Ok(())
@@ -366,10 +376,15 @@ impl Partial {
     }
 }
 
-/// Where what is fetched is until it is complete.
+/// Where what is fetched is until it is complete. Of a name that would be too long with what is added, the beginning.
 pub(super) fn part_of(target: &Path, id: BlobId) -> PathBuf {
+    let end = format!(".{}.part", &id.to_string()[..ID_DIGITS]);
     let mut name = target.file_name().map(OsString::from).unwrap_or_default();
-    name.push(format!(".{}.part", &id.to_string()[..ID_DIGITS]));
+    if name.len() + end.len() > MAX_NAME_BYTES {
+        let text = name.to_string_lossy();
+        name = text[..text.floor_char_boundary(MAX_NAME_BYTES - end.len())].into();
+    }
+    name.push(end);
     target.with_file_name(name)
 }
 

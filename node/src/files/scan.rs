@@ -12,6 +12,8 @@ use proto::blob::{
     path::{FileName, InvalidPath, RelativePath},
 };
 
+use crate::identity;
+
 /// What to do about symbolic links below a folder. The path that the user gives is followed in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Symlinks {
@@ -80,6 +82,17 @@ pub enum ScanError {
     /// A name that not every system can have.
     #[error(transparent)]
     Name(#[from] InvalidPath),
+    /// The same, below the folder.
+    #[error("'{path}': {error}")]
+    NameBelow {
+        /// Where.
+        path: String,
+        /// What is wrong with it.
+        error: InvalidPath,
+    },
+    /// The keys of a node are there.
+    #[error("'{0}' is the data directory of a node, with its secret keys; share something without it")]
+    Secrets(String),
     /// A name that is no text.
     #[error("the name '{0}' is not UTF-8; rename it")]
     NotText(String),
@@ -110,6 +123,9 @@ pub fn scan(path: &Path, symlinks: Symlinks) -> Result<Scan, ScanError> {
     let metadata = fs::metadata(&place).map_err(failed)?;
     let name = place.file_name().ok_or_else(|| ScanError::Nameless(path.display().to_string()))?;
     let name: FileName = name.to_str().ok_or_else(|| ScanError::NotText(name.display().to_string()))?.parse()?;
+    if let Some(secret) = place.ancestors().find(|place| holds_secrets(place)) {
+        return Err(ScanError::Secrets(secret.display().to_string()));
+    }
     if metadata.is_file() {
         return Ok(Scan::File { place, name });
     }
@@ -122,6 +138,11 @@ pub fn scan(path: &Path, symlinks: Symlinks) -> Result<Scan, ScanError> {
     files.sort_by(|one, other| one.path.cmp(&other.path));
     empty.sort();
     Ok(Scan::Folder { place, name, files, empty })
+}
+
+/// Whether a directory is the data directory of a node, ours or another's.
+fn holds_secrets(directory: &Path) -> bool {
+    directory.join(identity::FILE_NAME).symlink_metadata().is_ok()
 }
 
 struct Walk {
@@ -162,7 +183,8 @@ impl Walk {
         let name = entry.file_name().into_string().map_err(|_| ScanError::NotText(shown()))?;
         let metadata = self.metadata(entry)?;
         names.push(name);
-        let path = RelativePath::from_names(names.iter().map(String::as_str))?;
+        let path = RelativePath::from_names(names.iter().map(String::as_str))
+            .map_err(|error| ScanError::NameBelow { path: shown(), error })?;
         if self.files.len() + self.empty.len() >= MAX_FOLDER_ENTRIES {
             return Err(ScanError::TooMany);
         }
@@ -173,6 +195,9 @@ impl Walk {
             let which = (metadata.dev(), metadata.ino());
             if above.contains(&which) {
                 return Err(ScanError::Loop(shown()));
+            }
+            if holds_secrets(&place) {
+                return Err(ScanError::Secrets(shown()));
             }
             above.push(which);
             self.directory(&place, names, above)?;

@@ -47,6 +47,19 @@ fn a_file_has_the_root_of_its_bytes_whatever_its_length() {
 }
 
 #[test]
+fn the_keys_of_a_node_are_not_shared_whichever_way_they_are_asked_for() {
+    let directory = TempDir::new().unwrap();
+    put(&directory, "home/.local/node/identity.key", b"secret");
+    put(&directory, "home/.local/node/log/1", b"mine");
+    put(&directory, "home/film", b"film");
+    for path in ["home", "home/.local/node", "home/.local/node/identity.key", "home/.local/node/log"] {
+        let error = share(&directory.path().join(path), Symlinks::Refuse).unwrap_err();
+        assert!(matches!(error, ImportError::Scan(ScanError::Secrets(_))), "{path}: {error}");
+    }
+    assert!(share(&directory.path().join("home/film"), Symlinks::Refuse).is_ok());
+}
+
+#[test]
 fn a_folder_is_all_that_is_in_it_in_the_order_of_its_paths() {
     let directory = TempDir::new().unwrap();
     for number in 0..500 {

@@ -284,7 +284,7 @@ pub(crate) fn vault_error(error: VaultError) -> CallError {
         | VaultError::Changed(_)
         | VaultError::Lost(_)
         | VaultError::Unknown
-        | VaultError::NothingSelected
+        | VaultError::NothingSelected(_)
         | VaultError::Wrong => ShareError::Invalid(text),
         VaultError::Here(_) | VaultError::Partial(PartialError::Exists(_)) => ShareError::Here(text),
         VaultError::TooMany(_) => ShareError::TooMany(text),

@@ -72,9 +72,10 @@ impl Partial {
     /// Removes what is there of a share that was to come to this target.
     pub(in crate::files) fn remove(target: &Path, id: BlobId) -> Result<(), PartialError> {
         let part = part_of(target, id);
+        // Where we cannot even look, nothing of ours is.
+        let Ok(found) = part.symlink_metadata() else { return Ok(()) };
         // A symbolic link in its place is removed, not followed.
-        let is_directory = part.symlink_metadata().is_ok_and(|found| found.is_dir());
-        let removed = if is_directory { fs::remove_dir_all(&part) } else { fs::remove_file(&part) };
+        let removed = if found.is_dir() { fs::remove_dir_all(&part) } else { fs::remove_file(&part) };
         match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&part, error)),
             _ => Ok(()),

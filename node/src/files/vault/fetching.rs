@@ -385,13 +385,17 @@ fn have_pages(
     pages.into_iter().map(|page| records::put_have(share, page, have.count(), |block| have.contains(block))).collect()
 }
 
+/// Paths that are named to who selected none.
+const SHOWN_PATHS: usize = 5;
+
 /// The files that the user wants, if not all.
 fn selection(outline: &Outline, select: &GlobSet) -> Result<Option<Blocks>, VaultError> {
     let Some(manifest) = outline.manifest().filter(|_| !select.is_empty()) else { return Ok(None) };
     let fitting = (0..).zip(manifest.files()).filter(|(_, (path, _))| select.is_match(path.as_str()));
     let files = Blocks::of(outline.layers().len() as u32, fitting.map(|(file, _)| file));
     if files.is_empty() {
-        return Err(VaultError::NothingSelected);
+        let some: Vec<String> = manifest.files().take(SHOWN_PATHS).map(|(path, _)| format!("'{path}'")).collect();
+        return Err(VaultError::NothingSelected(some.join(", ")));
     }
     Ok(Some(files).filter(|files| !files.is_all()))
 }

@@ -127,6 +127,16 @@ impl Core {
         if let Some(before) = before.as_ref().filter(|before| matches!(before.way, Way::Parts(_))) {
             return Err(VaultError::Here(before.place.display().to_string()));
         }
+        // Who shares again what was copied has not asked for the copy to go.
+        let is_copied = |before: &&Arc<Record>| matches!(before.way, Way::Copied) && before.changed.is_none() && !copy;
+        if let Some(before) = before.as_ref().filter(is_copied) {
+            let record = Record { name, ..Record::clone(before) };
+            self.commit(vec![records::put_record(&record)])?;
+            if let Some(state) = &mut *share.state() {
+                state.record = Arc::new(record);
+            }
+            return self.held(share);
+        }
         let claim = self.claims.take(outlines::directory(&self.shares_directory, share.id));
         outlines::write(&self.shares_directory, &outline)?;
         let stamps = if copy { Vec::new() } else { stamps };

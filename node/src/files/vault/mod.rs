@@ -97,8 +97,11 @@ pub enum VaultError {
     #[error("bytes that are not those of the block")]
     Wrong,
     /// No file of it is as the user wants it. The user's to mend.
-    #[error("no file of it is selected; see what is in it without --select")]
-    NothingSelected,
+    #[error("no file of it is selected; among those in it: {0}")]
+    NothingSelected(
+        /// Some of its paths.
+        String,
+    ),
     /// As many shares are held as can be.
     #[error("{0} shares are held, which is the most there can be; unshare some")]
     TooMany(usize),

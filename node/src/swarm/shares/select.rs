@@ -14,11 +14,18 @@ impl Select {
     /// # Errors
     /// [`ShareError::Invalid`].
     pub fn read(patterns: &[String]) -> Result<Self, ShareError> {
-        let read = |pattern: &String| {
-            let glob = GlobBuilder::new(pattern).literal_separator(false).build();
+        let read = |pattern: &str, text: &str| {
+            let glob = GlobBuilder::new(text).literal_separator(false).build();
             glob.map_err(|error| ShareError::Invalid(format!("'{pattern}' selects nothing: {}", error.kind())))
         };
-        let select = Self(patterns.iter().map(read).collect::<Result<_, _>>()?);
+        let mut globs = Vec::new();
+        for pattern in patterns {
+            // As paths are given in a shell; a folder is all that is in it.
+            let text = pattern.trim_start_matches("./").trim_matches('/');
+            globs.push(read(pattern, text)?);
+            globs.push(read(pattern, &format!("{text}/**"))?);
+        }
+        let select = Self(globs);
         select.set()?;
         Ok(select)
     }
@@ -49,6 +56,14 @@ mod tests {
 
     fn read(patterns: &[&str]) -> Select {
         Select::read(&patterns.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn a_folder_is_selected_with_all_that_is_in_it_and_paths_are_as_in_a_shell() {
+        for pattern in ["a", "./a", "/a", "a/", "a/b"] {
+            let set = read(&[pattern]).set().unwrap();
+            assert!(set.is_match("a/b") && !set.is_match("b") && !set.is_match("ab/b"), "{pattern}");
+        }
     }
 
     #[test]

@@ -110,6 +110,34 @@ async fn what_is_begun_again_goes_on_and_elsewhere_it_is_here_already() {
 }
 
 #[tokio::test]
+async fn who_may_not_write_in_a_place_is_told_at_once_and_nothing_is_held() {
+    let home = Home::new();
+    let vault = home.vault();
+    let file = home.put("in/the/way", b"a file");
+    for source in [Source::of(&home.put("source", &bytes(9, 1))), Source::of(&home.folder("folder"))] {
+        let refused = vault.begin(source.outline.clone(), to(&file.join("below"))).await;
+        assert!(matches!(refused, Err(VaultError::Partial(PartialError::Io { .. }))), "{refused:?}");
+        assert!(vault.list().await.unwrap().is_empty());
+        assert_eq!(names(&home.place("in/the")), ["way"]);
+        vault.begin(source.outline.clone(), to(&home.place("elsewhere"))).await.unwrap();
+        vault.forget(source.id()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_name_as_long_as_may_be_is_fetched_and_new_directories_above_are_the_users() {
+    let home = Home::new();
+    let (vault, name) = (home.vault(), "ü".repeat(127));
+    let source = Source::of(&home.put("source", &bytes(9, 1)));
+    let target = home.place("new").join(&name);
+    vault.begin(source.outline.clone(), to(&target)).await.unwrap();
+    source.fetch(&vault, vec![0]).await;
+    vault.finish(source.id()).await.unwrap();
+    assert_eq!(fs::read(&target).unwrap(), bytes(9, 1));
+    assert_eq!(names(&home.place("new")), [name]);
+}
+
+#[tokio::test]
 async fn what_is_forgotten_is_forgotten_though_its_outline_cannot_be_removed() {
     let home = Home::new();
     let source = Source::of(&home.put("source", &bytes(CHUNK_BYTES, 3)));
@@ -137,7 +165,7 @@ async fn of_a_block_with_files_that_are_not_wanted_nothing_is_served() {
     let vault = home.vault();
     let (large, small) = (source.file("large"), source.file("many/40"));
     let nothing = vault.begin(source.outline.clone(), some(&target, &["large/*"])).await;
-    assert!(matches!(nothing, Err(VaultError::NothingSelected)));
+    assert!(matches!(nothing, Err(VaultError::NothingSelected(_))));
     let held = vault.begin(source.outline.clone(), some(&target, &["large", "*/40"])).await.unwrap();
     let (_, wanted, cut) = parts(&held);
     let layout = source.outline.layout();

@@ -173,20 +173,23 @@ async fn garbage_is_what_a_killed_run_left_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_is_shared_again_is_held_as_is_said_then_and_stays_in_its_place_among_the_others() {
+async fn what_is_shared_again_is_held_as_is_said_then_but_a_copy_stays() {
     let home = Home::new();
     let (one, two) = (home.put("one", b"one"), home.put("two", b"two"));
     let vault = home.vault();
-    vault.import(copy(&one), progress()).await.unwrap();
+    vault.import(this(&one), progress()).await.unwrap();
     vault.import(this(&two), progress()).await.unwrap();
     let other = home.put("elsewhere/one", b"one");
-    let named = ShareThis { name: Some("name".parse().unwrap()), now_ms: 99, ..this(&other) };
-    let held = vault.import(named, progress()).await.unwrap();
+    let named = |path| ShareThis { name: Some("name".parse().unwrap()), now_ms: 99, ..this(path) };
+    let held = vault.import(named(&other), progress()).await.unwrap();
     assert_eq!((held.name.as_str(), &held.place, held.added_ms), ("name", &other, 5));
+    vault.import(copy(&one), progress()).await.unwrap();
+    let held = vault.import(named(&other), progress()).await.unwrap();
+    assert_eq!((held.name.as_str(), held.holding), ("name", Holding::Copied));
     let all = home.vault().list().await.unwrap();
     assert_eq!(all.iter().map(|held| held.name.as_str()).collect::<Vec<_>>(), ["name", "two"]);
-    assert_eq!(all[0].holding, Holding::InPlace);
-    assert_eq!(vault.collect_garbage().await.unwrap(), 3, "the copy");
+    assert_eq!((&all[0].holding, &all[1].holding), (&Holding::Copied, &Holding::InPlace));
+    assert_eq!(vault.collect_garbage().await.unwrap(), 0);
 }
 
 #[tokio::test]

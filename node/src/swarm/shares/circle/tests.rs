@@ -124,22 +124,22 @@ fn what_the_user_said_of_a_peer_outlives_that_it_took_part_and_went() {
     let mut circle = around(1);
     let named = peer(1);
     circle.candidate(at(0), SHARE, named, (vec![address(1)], Word::User));
-    for went in [1_000, 2_000, 3_000] {
+    for went in [1_000, 10_000, 20_000] {
         circle.connected(at(went), named);
         assert_eq!(circle.approach(at(went), SHARE), [Approach::Ask(named)]);
         if went == 1_000 {
             circle.met(at(went), SHARE, named);
         }
-        if went == 2_000 {
+        if went == 10_000 {
             circle.met(at(went), SHARE, named);
             circle.ask_again(at(went), SHARE);
         }
         circle.disconnected(at(went), named);
     }
     for number in 10..10 + 2 * MAX_CANDIDATES as u16 {
-        circle.candidate(at(3_000), SHARE, peer(number), (Vec::new(), Word::Hearsay));
+        circle.candidate(at(30_000), SHARE, peer(number), (Vec::new(), Word::Hearsay));
     }
-    let first = circle.approach(at(3_000), SHARE).remove(0);
+    let first = circle.approach(at(30_000), SHARE).remove(0);
     assert_eq!(first, Approach::Dial(named, vec![address(1)]));
 }
 
