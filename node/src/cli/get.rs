@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     api::routes::transfers::TransferRequest,
+    files::Select,
     model::{AnnouncedShare, Share, ShareFile, ShareState},
 };
 
@@ -69,6 +70,7 @@ pub async fn get(arguments: GetArguments, out: Output) -> Result<(), Failure> {
     // What is no link is told before anything else, without a node.
     let given = if room.is_none() { Some(meant(&what)?) } else { None };
     let place = Place::of(output.as_deref().unwrap_or_else(|| Path::new(".")))?;
+    let is_near = target.api.is_none();
     let client = target.find()?;
     let Meant { link, wanted } = match (given, room) {
         (Some(meant), _) => meant,
@@ -81,8 +83,14 @@ pub async fn get(arguments: GetArguments, out: Output) -> Result<(), Failure> {
     let root = wanted.id().to_string();
     match client.share_known(&root).await? {
         Some(share) if share.state == ShareState::Complete => {
-            let elsewhere = output.is_some() && !place.is_that_of(&share);
-            return if elsewhere { Err(here_elsewhere(&share)) } else { is_here(&share, !select.is_empty(), out) };
+            if is_near && is_gone(&share) {
+                return Err(was_here(&share));
+            }
+            if output.is_some() && !place.is_that_of(&share) {
+                return Err(here_elsewhere(&share));
+            }
+            let part_is_fine = !select.is_empty() && has_all(&client.share_files(&root).await?, &select)?;
+            return is_here(&share, part_is_fine, out);
         }
         Some(share) if share.state == ShareState::Changed => return Err(was_here(&share)),
         Some(share) if share.state != ShareState::Failed => {
@@ -225,12 +233,22 @@ fn here_elsewhere(share: &Share) -> Failure {
 /// What to tell those who want what was here.
 fn was_here(share: &Share) -> Failure {
     let (name, place, reason) = (files::name(share), files::place(share), files::reason(share));
-    let is_gone = share.place.as_deref().is_some_and(|place| {
-        Path::new(place).symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-    });
-    let reason = if is_gone { "it is not there any more".to_owned() } else { reason };
+    let reason = if is_gone(share) { "it is not there any more".to_owned() } else { reason };
     let hint = format!("to get it again, forget it first: node shared unshare {}", files::short_root(share));
     Failure::Failed(format!("{name} was here, in {place}: {reason}; {hint}"))
+}
+
+/// Whether there is nothing where it was.
+fn is_gone(share: &Share) -> bool {
+    let found = share.place.as_deref().map(|place| Path::new(place).symlink_metadata());
+    matches!(found, Some(Err(error)) if error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// Whether all that is selected of these files is here.
+fn has_all(files: &[ShareFile], select: &[String]) -> Result<bool, Failure> {
+    let select = Select::read(select).and_then(|select| select.set()).map_err(Failure::usage)?;
+    let lacks = |file: &ShareFile| file.done_bytes < file.size || !file.wanted;
+    Ok(!files.iter().any(|file| select.is_match(&file.path) && lacks(file)))
 }
 
 /// Says where it is.
@@ -247,7 +265,7 @@ fn is_here(share: &Share, part_is_fine: bool, out: Output) -> Result<(), Failure
 /// What to tell those who want all of a share of which a part was wanted before.
 fn lacks(share: &Share) -> Option<Failure> {
     let (name, place, root) = (files::name(share), files::place(share), files::short_root(share));
-    let hint = format!("to get all, forget it first, node shared unshare {root}, and choose another place with -o");
+    let hint = format!("to get more, forget it first, node shared unshare {root}, and choose another place with -o");
     let is_part = share.size.is_some_and(|size| share.wanted_bytes < size);
     is_part.then(|| Failure::Failed(format!("only a part of {name} is here, in {place}; {hint}")))
 }
@@ -422,6 +440,21 @@ mod tests {
         assert!(here_elsewhere(&share).to_string().contains("copy it from there"));
         fs::remove_file(&at).unwrap();
         assert!(was_here(&share).to_string().contains("is not there any more"));
+    }
+
+    #[test]
+    fn what_is_selected_is_here_if_each_of_its_files_is() {
+        let file = |path: &str, done_bytes, wanted| ShareFile {
+            path: path.into(),
+            size: 2,
+            root: String::new(),
+            done_bytes,
+            wanted,
+        };
+        let files = [file("a", 2, true), file("b", 0, false), file("c/d", 1, true)];
+        let has = |pattern: &str| has_all(&files, &[pattern.to_owned()]);
+        assert_eq!([has("a"), has("b"), has("c"), has("*")], [Ok(true), Ok(false), Ok(false), Ok(false)]);
+        assert_eq!(has("[").unwrap_err().code(), 2);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `scan` | what a path holds that can be shared, or why it cannot |
 //! | `hashing` | the hash trees of many files, by as many threads as there are cores |
+//! | `select` | which files of a share the user wants |
 //! | `stamp` | how a file is known again, and that it has changed |
 //! | `import` | both together: what a share consists of |
 //! | `open_files` | open files, so many at a time |
@@ -18,6 +19,7 @@ mod open_files;
 mod partial;
 mod platter;
 mod scan;
+mod select;
 mod stamp;
 pub mod vault;
 
@@ -28,6 +30,7 @@ pub use partial::{MAX_OPEN_FILES, Partial, PartialError, Shape};
 use partial::{MAX_SYNCED_ALONE, part_of};
 pub use platter::{Platter, RealPlatter};
 pub use scan::{Found, Scan, ScanError, Symlinks, scan};
+pub use select::{InvalidSelect, Select};
 pub use stamp::Stamp;
 
 /// Takes a lock. What a thread that panicked left under any of those here is as it was before or after a change, for each is made at once.

@@ -71,6 +71,14 @@ pub enum PartialError {
         /// Why.
         error: io::Error,
     },
+    /// Nothing can be written in the place that was chosen. The user's to mend.
+    #[error("cannot write '{path}': {error}; choose another place with -o")]
+    Place {
+        /// Where.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
     /// No share has such files.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
@@ -181,6 +189,7 @@ impl Partial {
         match made {
             // There may be space when there is something to write.
             Err(PartialError::Full(_)) => Ok(()),
+            Err(PartialError::Io { path, error }) => Err(PartialError::Place { path, error }),
             made => made,
         }
     }

@@ -291,6 +291,8 @@ pub(crate) fn vault_error(error: VaultError) -> CallError {
         VaultError::Partial(PartialError::Full(_) | PartialError::Io { .. }) | VaultError::Io { .. } => {
             ShareError::Disk(text)
         }
-        VaultError::Partial(PartialError::TooLarge(_) | PartialError::Length) => ShareError::Invalid(text),
+        VaultError::Partial(PartialError::Place { .. } | PartialError::TooLarge(_) | PartialError::Length) => {
+            ShareError::Invalid(text)
+        }
     })
 }

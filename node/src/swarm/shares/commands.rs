@@ -11,11 +11,10 @@ use rand::Rng;
 use super::{
     Shares, Wake,
     entry::{Entry, Stage, Wish},
-    select::Select,
     shown::Have,
 };
 use crate::{
-    files::vault::ShareThis,
+    files::{InvalidSelect, Select, vault::ShareThis},
     handle::{Answer, CallError, FetchRequest, ShareError, ShareRequest},
     model::{Hashing, Share, SharePeer, TransferLimits},
     swarm::{context::Cx, peers::Peers},
@@ -113,7 +112,7 @@ impl Shares {
     fn fetch(&mut self, cx: &mut Cx, request: FetchRequest) -> Result<Share, CallError> {
         let FetchRequest { wanted, target, select, peers } = request;
         let root = wanted.id();
-        let select = Select::read(&select)?;
+        let select = Select::read(&select).map_err(invalid)?;
         let (content, name, mut addresses) = match wanted {
             Wanted::Link(link) => (Some(link.content), Some(link.name), link.addresses),
             Wanted::Root(_) => (None, None, Vec::new()),
@@ -239,4 +238,8 @@ impl Shares {
         let limits = self.table.get(id).map_or((None, None), |entry| (entry.up_limit, entry.down_limit));
         self.limit_to(cx, Some(id), limits);
     }
+}
+
+fn invalid(error: InvalidSelect) -> ShareError {
+    ShareError::Invalid(error.to_string())
 }

@@ -24,9 +24,11 @@ use proto::{
     transfer::{ByteRate, TransferId, download::MAX_TRANSFERS, meter::Meter, survey::Survey},
 };
 
-use super::select::Select;
 use crate::{
-    files::vault::{self, Held, Holding},
+    files::{
+        Select,
+        vault::{self, Held, Holding},
+    },
     handle::{Answer, Target},
     model::ShareState,
 };

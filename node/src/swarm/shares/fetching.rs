@@ -18,9 +18,12 @@ use super::{
     entry::{Entry, Stage, Wish},
     lines::{self, Asker as LaneAsker},
     questions::Asker,
-    select::Select,
 };
-use crate::{files::vault::FetchThis, handle::Target, swarm::context::Cx};
+use crate::{
+    files::{Select, vault::FetchThis},
+    handle::Target,
+    swarm::context::Cx,
+};
 
 /// Digits of its root by which a share is called that nobody has told a name of.
 const NAME_DIGITS: usize = 16;

@@ -45,7 +45,6 @@ mod lines;
 mod network;
 mod outputs;
 mod questions;
-mod select;
 mod shown;
 mod telling;
 mod work;

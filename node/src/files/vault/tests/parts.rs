@@ -116,7 +116,7 @@ async fn who_may_not_write_in_a_place_is_told_at_once_and_nothing_is_held() {
     let file = home.put("in/the/way", b"a file");
     for source in [Source::of(&home.put("source", &bytes(9, 1))), Source::of(&home.folder("folder"))] {
         let refused = vault.begin(source.outline.clone(), to(&file.join("below"))).await;
-        assert!(matches!(refused, Err(VaultError::Partial(PartialError::Io { .. }))), "{refused:?}");
+        assert!(matches!(refused, Err(VaultError::Partial(PartialError::Place { .. }))), "{refused:?}");
         assert!(vault.list().await.unwrap().is_empty());
         assert_eq!(names(&home.place("in/the")), ["way"]);
         vault.begin(source.outline.clone(), to(&home.place("elsewhere"))).await.unwrap();

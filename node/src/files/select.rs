@@ -2,7 +2,21 @@
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::handle::ShareError;
+/// Patterns that select nothing. The user's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidSelect {
+    /// One is no pattern.
+    #[error("'{pattern}' selects nothing: {why}")]
+    Pattern {
+        /// As it was given.
+        pattern: String,
+        /// What is wrong with it.
+        why: globset::ErrorKind,
+    },
+    /// Together they are too much.
+    #[error("these patterns are too many together: {0}")]
+    TooMuch(globset::Error),
+}
 
 /// Those whose path fits one of these patterns; all, if there are none.
 #[derive(Debug, Clone, Default)]
@@ -12,11 +26,11 @@ impl Select {
     /// What the user says.
     ///
     /// # Errors
-    /// [`ShareError::Invalid`].
-    pub fn read(patterns: &[String]) -> Result<Self, ShareError> {
+    /// [`InvalidSelect`].
+    pub fn read(patterns: &[String]) -> Result<Self, InvalidSelect> {
         let read = |pattern: &str, text: &str| {
             let glob = GlobBuilder::new(text).literal_separator(false).build();
-            glob.map_err(|error| ShareError::Invalid(format!("'{pattern}' selects nothing: {}", error.kind())))
+            glob.map_err(|error| InvalidSelect::Pattern { pattern: pattern.into(), why: error.kind().clone() })
         };
         let mut globs = Vec::new();
         for pattern in patterns {
@@ -42,11 +56,11 @@ impl Select {
     /// As a vault takes it.
     ///
     /// # Errors
-    /// [`ShareError::Invalid`]: it is too much.
-    pub fn set(&self) -> Result<GlobSet, ShareError> {
+    /// [`InvalidSelect::TooMuch`].
+    pub fn set(&self) -> Result<GlobSet, InvalidSelect> {
         let mut globs = GlobSetBuilder::new();
         self.0.iter().for_each(|glob| _ = globs.add(glob.clone()));
-        globs.build().map_err(|error| ShareError::Invalid(error.to_string()))
+        globs.build().map_err(InvalidSelect::TooMuch)
     }
 }
 
