@@ -108,7 +108,7 @@ impl Seeder {
         Self { peer_id, address: address.with(Protocol::P2p(peer_id)), asked, task }
     }
 
-    /// Blocks that it was asked for.
+    /// Pieces that it was asked for and gave as its fault has it: blocks, or hashes if these are wrong.
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
@@ -189,6 +189,7 @@ impl Shared {
                 let part = self.outline.layer(file).and_then(|layer| layer.part(range).ok());
                 let Some(mut part) = part else { return ShareAnswer::Lacks };
                 if self.fault == Fault::WrongHashes {
+                    self.asked.fetch_add(1, Ordering::Relaxed);
                     part.hashes[0][0] ^= 1;
                 }
                 ShareAnswer::Layer(part)

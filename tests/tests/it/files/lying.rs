@@ -3,6 +3,7 @@
 use std::fs;
 
 use harness::{
+    eventually,
     files::{Fetch, fetched, same},
     seconds,
     seeder::{Fault, Seeder},
@@ -15,7 +16,7 @@ use super::{MIB, Places, start};
 /// Each fault, with whether it is one for which a peer is banned, and what the log says then.
 const FAULTS: [(Fault, Option<&str>); 8] = [
     (Fault::Corrupt, Some("sent wrong bytes")),
-    (Fault::WrongHashes, None),
+    (Fault::WrongHashes, Some("sent wrong bytes")),
     (Fault::Stall, None),
     (Fault::Trickle, None),
     (Fault::Lie, Some("has what it lacks")),
@@ -39,9 +40,19 @@ async fn whatever_one_seeder_does_wrong_the_others_finish_it_and_the_liar_is_ban
     honest.api().limit(limits).await.unwrap();
     for (fault, banned) in FAULTS {
         let wrong = Seeder::open(outline.clone(), bytes.clone(), fault).await;
-        let getter = start("getter", &[&honest]).await;
-        let mut fetch = Fetch::all(share.link.as_deref().unwrap(), &places.at(&format!("{fault:?}")));
+        // Hashes are asked of one alone: so that it is the wrong one, nobody else is known at first.
+        let alone = fault == Fault::WrongHashes;
+        let known = [&honest];
+        let getter = start("getter", if alone { &[] } else { &known }).await;
+        let what = if alone { &share.root } else { share.link.as_ref().unwrap() };
+        let mut fetch = Fetch::all(what, &places.at(&format!("{fault:?}")));
         fetch.peers = vec![wrong.address.to_string()];
+        if alone {
+            getter.api().begin_fetch(&fetch).await.unwrap();
+            let asked = async || if wrong.asked() > 0 { Ok(()) } else { Err("not asked") };
+            eventually("it is asked for hashes", seconds(30), asked).await;
+            fetch.peers = vec![honest.address_with("/tcp/")];
+        }
         let done = fetched(&getter, &fetch, seconds(90)).await;
         assert!(same(&source, done.place.unwrap().as_ref()), "{fault:?}");
         let log = getter.log();
