@@ -20,6 +20,7 @@
 //! | [`transfer::survey`] | [`transfer::survey::Survey`] | whom to ask what a share consists of |
 //! | [`transfer::download`] | [`transfer::download::Downloads`] | which block of a file to ask of which peer |
 //! | [`transfer::upload`] | [`transfer::upload::Uploads`] | whom to serve blocks of files, in which order, how fast |
+//! | [`relays`] | [`relays::Reservations`] | through which relays others reach us |
 //! | [`conduct`] | [`conduct::Conduct`] | how much misbehaviour is too much |
 //!
 //! **What travels**
@@ -77,6 +78,7 @@ pub mod presence;
 pub mod private;
 pub mod rate;
 pub mod recent;
+pub mod relays;
 pub mod schedule;
 pub mod seal;
 pub mod signature;
