@@ -20,6 +20,7 @@
 //! | [`transfer::survey`] | [`transfer::survey::Survey`] | whom to ask what a share consists of |
 //! | [`transfer::download`] | [`transfer::download::Downloads`] | which block of a file to ask of which peer |
 //! | [`transfer::upload`] | [`transfer::upload::Uploads`] | whom to serve blocks of files, in which order, how fast |
+//! | [`reachability`] | [`reachability::Reachability`] | whether others reach us directly, and where |
 //! | [`relays`] | [`relays::Reservations`] | through which relays others reach us |
 //! | [`conduct`] | [`conduct::Conduct`] | how much misbehaviour is too much |
 //!
@@ -77,6 +78,7 @@ pub mod offence;
 pub mod presence;
 pub mod private;
 pub mod rate;
+pub mod reachability;
 pub mod recent;
 pub mod relays;
 pub mod schedule;
