@@ -205,7 +205,7 @@ impl Shares {
             (Stage::Paused, false) => {
                 entry.stage = Stage::Fetching;
                 entry.reason = None;
-                entry.since = cx.now;
+                entry.resume(cx.now);
                 self.wakes.set(Wake::Disk(id), None);
                 self.downloads.handle(cx.now, download::Input::Resume { transfer: id });
                 self.need_peers(cx, id);

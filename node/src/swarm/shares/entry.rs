@@ -21,9 +21,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use proto::{
     blob::{BlobId, Blocks, layout::Layout, manifest::Content, path::FileName},
     time::Now,
-    transfer::{ByteRate, TransferId, download::MAX_TRANSFERS, meter::Meter, survey::Survey},
+    transfer::{ByteRate, TransferId, download::MAX_TRANSFERS, survey::Survey},
 };
 
+use super::speed::Speed;
 use crate::{
     files::{
         Select,
@@ -200,12 +201,10 @@ pub struct Entry {
     pub reason: Option<String>,
     /// How it is cut and what is here, if that is known.
     pub bytes: Option<Bytes>,
-    /// What came of late.
-    pub down: Meter,
-    /// What went out of late.
-    pub up: Meter,
-    /// When the user began to wait for it.
-    pub since: Now,
+    /// How fast it comes.
+    pub down: Speed,
+    /// How fast it goes out.
+    pub up: Speed,
     /// Bytes that went out.
     pub uploaded_bytes: u64,
     /// The user's limits.
@@ -221,6 +220,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The user begins to wait for it again.
+    pub fn resume(&mut self, now: Now) {
+        (self.down, self.up) = (Speed::new(now), Speed::new(now));
+    }
+
     fn new(now: Now, root: BlobId, added_ms: u64, stage: Stage) -> Self {
         Self {
             root,
@@ -232,9 +236,8 @@ impl Entry {
             stage,
             reason: None,
             bytes: None,
-            down: Meter::default(),
-            up: Meter::default(),
-            since: now,
+            down: Speed::new(now),
+            up: Speed::new(now),
             uploaded_bytes: 0,
             down_limit: None,
             up_limit: None,

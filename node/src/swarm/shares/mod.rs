@@ -19,7 +19,6 @@
 //! | `fetching` | the way from a wish to a place in the vault |
 //! | `holding` | what the vault holds, and the way from there to a share that is complete |
 //! | `leaving` | the end of a share |
-//! | `select` | which files of a share are wanted |
 //! | `outputs` | what the machines want done |
 //! | `answering` | what peers ask and tell |
 //! | `circle`, `finding` | who takes part in what, and finding them |
@@ -29,7 +28,7 @@
 //! | `questions` | questions under way, both ways |
 //! | `work` | what the vault is doing |
 //! | `hashings` | files that are hashed for the user |
-//! | `shown` | what users are told |
+//! | `shown`, `speed` | what users are told |
 
 mod answering;
 mod circle;
@@ -46,6 +45,7 @@ mod network;
 mod outputs;
 mod questions;
 mod shown;
+mod speed;
 mod telling;
 mod work;
 

@@ -5,7 +5,7 @@ use proto::{
     blob::{Blocks, chunk_len, link::Link, manifest::Content, outline::Outline},
     hlc::Timestamp,
     time::Now,
-    transfer::{TransferId, meter::Meter},
+    transfer::TransferId,
 };
 
 use super::{Shares, entry::Entry};
@@ -17,9 +17,6 @@ use crate::{
 
 /// Milliseconds between two reports of how far a share is.
 pub const TICK_MS: u64 = 1_000;
-
-/// Milliseconds that a meter remembers.
-const METER_MS: u64 = 20_000;
 
 /// What of a share is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +34,7 @@ impl Shares {
         let state = entry.state()?;
         let bytes = entry.bytes.as_ref();
         let (wanted_bytes, done_bytes) = bytes.map_or((0, 0), |bytes| (bytes.wanted_bytes, bytes.done_bytes));
-        let down_bytes_s = speed(now, entry.since, &entry.down);
+        let down_bytes_s = entry.down.bytes_s(now);
         let is_coming = state == ShareState::Fetching && down_bytes_s > 0;
         let (peers, seeders) = (self.circle.members(id).count() as u64, self.seeders(id));
         Some(Share {
@@ -57,7 +54,7 @@ impl Shares {
             peers,
             seeders,
             down_bytes_s,
-            up_bytes_s: speed(now, entry.since, &entry.up),
+            up_bytes_s: entry.up.bytes_s(now),
             eta_s: is_coming.then(|| (wanted_bytes - done_bytes).div_ceil(down_bytes_s)),
             uploaded_bytes: entry.uploaded_bytes,
             down_limit: entry.down_limit,
@@ -122,12 +119,6 @@ impl Shares {
         let moved: Vec<TransferId> = moved.map(|(id, _)| id).collect();
         moved.into_iter().for_each(|id| self.show(cx, id));
     }
-}
-
-/// Bytes a second of late, or since then if that is less.
-fn speed(now: Now, since: Now, meter: &Meter) -> u64 {
-    let ms = now.mono_ms.saturating_sub(since.mono_ms).clamp(1_000, METER_MS);
-    meter.bytes(now) * 1_000 / ms
 }
 
 /// The files of a share, as users see them.
