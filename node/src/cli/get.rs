@@ -247,8 +247,12 @@ fn is_gone(share: &Share) -> bool {
 /// Whether all that is selected of these files is here.
 fn has_all(files: &[ShareFile], select: &[String]) -> Result<bool, Failure> {
     let select = Select::read(select).and_then(|select| select.set()).map_err(Failure::usage)?;
-    let lacks = |file: &ShareFile| file.done_bytes < file.size || !file.wanted;
-    Ok(!files.iter().any(|file| select.is_match(&file.path) && lacks(file)))
+    let lacks = |file: &&ShareFile| file.done_bytes < file.size || !file.wanted;
+    let selected: Vec<&ShareFile> = files.iter().filter(|file| select.is_match(&file.path)).collect();
+    if selected.is_empty() {
+        return Err(Failure::failed("no file of it is selected"));
+    }
+    Ok(!selected.iter().any(lacks))
 }
 
 /// Says where it is.
@@ -454,7 +458,7 @@ mod tests {
         let files = [file("a", 2, true), file("b", 0, false), file("c/d", 1, true)];
         let has = |pattern: &str| has_all(&files, &[pattern.to_owned()]);
         assert_eq!([has("a"), has("b"), has("c"), has("*")], [Ok(true), Ok(false), Ok(false), Ok(false)]);
-        assert_eq!(has("[").unwrap_err().code(), 2);
+        assert_eq!((has("[").unwrap_err().code(), has("none").unwrap_err().code()), (2, 1));
     }
 
     #[test]
