@@ -84,7 +84,7 @@ pub async fn get(arguments: GetArguments, out: Output) -> Result<(), Failure> {
     match client.share_known(&root).await? {
         Some(share) if share.state == ShareState::Complete => {
             if is_near && is_gone(&share) {
-                return Err(was_here(&share));
+                return Err(was_here(&share, true));
             }
             if output.is_some() && !place.is_that_of(&share) {
                 return Err(here_elsewhere(&share));
@@ -92,7 +92,7 @@ pub async fn get(arguments: GetArguments, out: Output) -> Result<(), Failure> {
             let part_is_fine = !select.is_empty() && has_all(&client.share_files(&root).await?, &select)?;
             return is_here(&share, part_is_fine, out);
         }
-        Some(share) if share.state == ShareState::Changed => return Err(was_here(&share)),
+        Some(share) if share.state == ShareState::Changed => return Err(was_here(&share, is_near && is_gone(&share))),
         Some(share) if share.state != ShareState::Failed => {
             if output.is_some() && share.place.is_some() {
                 eprint(&format!("it was begun before, and goes on into {}", files::place(&share)));
@@ -230,10 +230,10 @@ fn here_elsewhere(share: &Share) -> Failure {
     Failure::Failed(format!("{name} is here already, in {place}; {hint}"))
 }
 
-/// What to tell those who want what was here.
-fn was_here(share: &Share) -> Failure {
+/// What to tell those who want what was here, and is changed or gone.
+fn was_here(share: &Share, is_gone: bool) -> Failure {
     let (name, place, reason) = (files::name(share), files::place(share), files::reason(share));
-    let reason = if is_gone(share) { "it is not there any more".to_owned() } else { reason };
+    let reason = if is_gone { "it is not there any more".to_owned() } else { reason };
     let hint = format!("to get it again, forget it first: node shared unshare {}", files::short_root(share));
     Failure::Failed(format!("{name} was here, in {place}: {reason}; {hint}"))
 }
@@ -443,7 +443,7 @@ mod tests {
         assert!(!Place::At(directory.path().join("other")).is_that_of(&share));
         assert!(here_elsewhere(&share).to_string().contains("copy it from there"));
         fs::remove_file(&at).unwrap();
-        assert!(was_here(&share).to_string().contains("is not there any more"));
+        assert!(was_here(&share, is_gone(&share)).to_string().contains("is not there any more"));
     }
 
     #[test]

@@ -33,8 +33,9 @@ pub use scan::{Found, Scan, ScanError, Symlinks, scan};
 pub use select::{InvalidSelect, Select};
 pub use stamp::Stamp;
 
-/// Takes a lock. What a thread that panicked left under any of those here is as it was before or after a change, for each is made at once.
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+/// Takes a lock. What a thread that panicked left under any of those that are taken so is as it was before or after a change, for each is
+/// made at once.
+pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

@@ -11,7 +11,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -32,7 +32,10 @@ use tokio::{
 };
 
 use super::{Answer, Asked, Ends, LaneEvent, frames};
-use crate::files::vault::{Vault, VaultError};
+use crate::files::{
+    lock,
+    vault::{Vault, VaultError},
+};
 
 /// Blocks that are read while one is sent.
 const MAX_READ_AHEAD: usize = 4;
@@ -129,27 +132,22 @@ struct Away(Arc<Mutex<BTreeMap<u64, (u32, Instant)>>>);
 impl Away {
     /// A piece goes out.
     fn sent(&self, number: u64, bytes: u32, since: Instant) {
-        self.lock().insert(number, (bytes, since));
+        lock(&self.0).insert(number, (bytes, since));
     }
 
     /// It is there. `None` if it was not on its way.
     fn arrived(&self, number: u64) -> Option<(u32, Instant)> {
-        self.lock().remove(&number)
+        lock(&self.0).remove(&number)
     }
 
     /// Waits until one is on its way for too long.
     async fn too_long(&self) {
         loop {
             tokio::time::sleep(LOOK).await;
-            if self.lock().values().any(|(_, since)| since.elapsed() > ARRIVE) {
+            if lock(&self.0).values().any(|(_, since)| since.elapsed() > ARRIVE) {
                 return;
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, (u32, Instant)>> {
-        // Whoever panicked left a whole map: each change is one call.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

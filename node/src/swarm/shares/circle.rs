@@ -210,10 +210,7 @@ impl Circle {
     pub fn met(&mut self, now: Now, id: TransferId, peer: PeerId) -> bool {
         let Some(around) = self.shares.get_mut(&id) else { return false };
         around.asked.remove(&peer);
-        if around.banned.contains(&peer) {
-            return false;
-        }
-        if around.members.contains_key(&peer) {
+        if around.banned.contains(&peer) || around.members.contains_key(&peer) {
             return false;
         }
         let candidate = around.candidates.remove(&peer).unwrap_or_else(|| Candidate::ready(now));
