@@ -11,7 +11,7 @@ use super::{
 use node::{Conduct, Way};
 use world::World;
 
-mod lanes;
+pub(super) mod lanes;
 mod node;
 mod world;
 

@@ -56,6 +56,15 @@ pub struct Question {
     pub is_cancelled: bool,
 }
 
+/// A block on its way out.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending {
+    pub token: Token,
+    pub question: Question,
+    pub len: u32,
+    pub since_ms: u64,
+}
+
 /// A node.
 pub struct Node {
     pub downloads: Downloads,
@@ -64,7 +73,7 @@ pub struct Node {
     pub way: Way,
     pub is_gone: bool,
     pub up_free_us: u64,
-    pub lanes: Lanes,
+    pub lanes: Lanes<Sending>,
     pub down_free_us: u64,
     pub has: BTreeMap<TransferId, Blocks>,
     pub neighbours: BTreeSet<usize>,

@@ -6,10 +6,7 @@ use libp2p_identity::PeerId;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{
-    lanes::Sending,
-    node::{Conduct, Node, Question, Way},
-};
+use super::node::{Conduct, Node, Question, Sending, Way};
 use crate::{
     testing::{at, cheap_peer},
     time::Now,
@@ -388,7 +385,7 @@ impl World {
         let (now_ms, sender) = (self.now_ms, &mut self.nodes[node]);
         sender.sent.push((now_ms, len));
         let is_idle = sender.lanes.is_idle();
-        sender.lanes.push(Sending { token, question, len, left: len.into(), since_ms: now_ms });
+        sender.lanes.push(question.from, len, Sending { token, question, len, since_ms: now_ms });
         if is_idle {
             self.nodes[node].up_free_us = now_ms * 1_000;
             self.send_segment(node);
@@ -398,12 +395,12 @@ impl World {
     /// The next segment goes out.
     fn send_segment(&mut self, node: usize) {
         let sender = &mut self.nodes[node];
-        let Some((bytes, done)) = sender.lanes.next() else { return };
+        let Some((bytes, done)) = sender.lanes.next(u64::MAX) else { return };
         sender.up_free_us += bytes * 1_000 / sender.way.up;
         let out_ms = sender.up_free_us.div_ceil(1_000).max(self.now_ms);
         let right = sender.conduct != Conduct::Wrong;
         self.event(out_ms, Event::SegmentOut(node));
-        if let Some(Sending { token, question, len, since_ms, .. }) = done {
+        if let Some(Sending { token, question, len, since_ms }) = done {
             let away_ms = self.nodes[node].way.away_ms + self.nodes[question.from].way.away_ms;
             let known_ms = out_ms + 2 * away_ms;
             self.event(known_ms, Event::Sent { node, token, bytes: len, took_ms: known_ms - since_ms });

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     testing::{at, cheap_peer as peer},
-    transfer::MAX_BLOCK_BYTES,
+    transfer::{MAX_BLOCK_BYTES, tests::lanes::Lanes},
 };
 
 const BLOCK: u32 = MAX_BLOCK_BYTES;
@@ -15,9 +15,6 @@ const FILE: TransferId = TransferId(1);
 
 /// Milliseconds after which the stations look whether anything happened.
 const STEP_MS: u64 = 4;
-
-/// Bytes that are sent to one before it is the next one's turn.
-const SEGMENT: u64 = 16 * 1024;
 
 /// Questions that each peer has open.
 const OPEN: usize = 64;
@@ -29,9 +26,8 @@ struct Station {
     rate: u64,
     next_token: u64,
     asked: BTreeMap<Token, (u32, u32)>,
-    /// By peer: when it began, what is left of it.
-    sending: BTreeMap<u32, VecDeque<(u64, u64, Token)>>,
-    turn: u32,
+    /// When each block began.
+    sending: Lanes<(u64, Token)>,
     spare: u64,
     /// Who asks, for how long blocks, of which transfer.
     asking: BTreeMap<u32, (u32, TransferId)>,
@@ -49,8 +45,7 @@ impl Station {
             rate,
             next_token: 0,
             asked: BTreeMap::new(),
-            sending: BTreeMap::new(),
-            turn: 0,
+            sending: Lanes::default(),
             spare: 0,
             asking: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -72,7 +67,7 @@ impl Station {
                 Output::Unchoke { peer } => _ = self.choked.remove(&number(peer)),
                 Output::Serve { token } => {
                     let (n, len) = self.asked[&token];
-                    self.sending.entry(n).or_default().push_back((self.now_ms, len.into(), token));
+                    self.sending.push(n as usize, len, (self.now_ms, token));
                 }
                 Output::Refuse { token, .. } => {
                     let (n, _) = self.asked.remove(&token).unwrap();
@@ -107,19 +102,8 @@ impl Station {
     fn send(&mut self) {
         self.spare += self.rate * STEP_MS;
         while self.spare > 0 {
-            let next = self.sending.range(self.turn + 1..).chain(&self.sending).map(|(n, _)| *n).next();
-            let Some(lane) = next.and_then(|n| self.sending.get_mut(&n)) else { break };
-            self.turn = next.unwrap();
-            let (began_ms, left, token) = lane.front_mut().unwrap();
-            let bytes = SEGMENT.min(*left).min(self.spare);
-            (*left, self.spare) = (*left - bytes, self.spare - bytes);
-            let done = (*left == 0).then_some((*began_ms, *token));
-            if done.is_some() {
-                lane.pop_front();
-            }
-            if lane.is_empty() {
-                self.sending.remove(&self.turn);
-            }
+            let Some((bytes, done)) = self.sending.next(self.spare) else { break };
+            self.spare -= bytes;
             if let Some((began_ms, token)) = done {
                 let (n, len) = self.asked.remove(&token).unwrap();
                 *self.open.get_mut(&n).unwrap() -= 1;
@@ -127,7 +111,7 @@ impl Station {
                 self.input(Input::Served { token, bytes: len, took_ms: self.now_ms - began_ms });
             }
         }
-        self.spare = if self.sending.is_empty() { 0 } else { self.spare };
+        self.spare = if self.sending.is_idle() { 0 } else { self.spare };
     }
 
     /// Bytes that one got since then.
